@@ -1,0 +1,50 @@
+"""What the client raises when the answer is no, or does not come."""
+
+from __future__ import annotations
+
+from http.client import responses
+
+import msgspec
+
+from chronos.client.answers import Problem
+from chronos.errors import ChronosError
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+class Refused(ChronosError):
+    """Says that the server understood and said no; the same request would be refused again.
+
+    Args:
+        problem: The problem document that came with the refusal.
+        replayed: Whether this is the stored answer to an earlier request with the same key.
+    """
+
+    def __init__(self, problem: Problem, *, replayed: bool = False):
+        super().__init__(_sentence(problem))
+        self.status = problem.status
+        self.code = problem.code
+        self.detail = problem.detail
+        self.problem = problem
+        self.replayed = replayed
+
+
+class UnreadableAnswer(ChronosError):
+    """Says that the server answered something that this client cannot read."""
+
+
+def problem_of(status: int, media_type: str, body: bytes) -> Problem:
+    """Reads a problem document, or makes one from the status when the body is none."""
+    if media_type == PROBLEM_MEDIA_TYPE:
+        try:
+            return msgspec.json.decode(body, type=Problem)
+        except msgspec.MsgspecError:
+            pass
+    phrase = responses.get(status, "Unknown status")
+    return Problem(status=status, code="unknown", title=phrase, detail=f"{status} {phrase}.")
+
+
+def _sentence(problem: Problem) -> str:
+    text = (problem.detail or problem.title).rstrip(".")
+    fields = "; ".join(f"{e.pointer}: {e.detail}" for e in problem.errors if e.detail)
+    return f"{text}{f' ({fields})' if fields else ''} [{problem.code}]"
