@@ -1,0 +1,242 @@
+"""What every view of the query side shares: credential, parameters, answers and refusals.
+
+A view is one coroutine `answer(request) -> Response`, put on a path by `add_view`. Around it,
+in this order: the route (404 and 405 are problem documents too), the API key with the scope
+`read`, the view itself, and a net that turns faults into 503 and bugs into an opaque 500, both
+counted. Every answer carries `X-Request-Id`. The way of a good answer is short on purpose: no
+middleware does work for it, nothing is parsed that is not there, and a known key costs one
+look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import faust
+import msgspec
+import structlog
+from aiohttp import web
+from chronos.wire.problems import PROBLEMS, problem_body
+
+from chronos.clock import Clock, IdSource, SystemClock, SystemIds
+from chronos.errors import Unavailable
+from chronos.telemetry.balances_metrics import QUERY_ANSWERS, QUERY_SECONDS
+
+JSON_TYPE = "application/json"
+PROBLEM_TYPE = "application/problem+json"
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+READ_SCOPE = "read"
+
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+
+log = structlog.get_logger("web")
+
+
+class KeyHolder(Protocol):
+    """Somebody whose API key was accepted."""
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Says what the key allows: read, write, admin."""
+        ...
+
+
+class Keys(Protocol):
+    """Knows API keys; `chronos.auth` has the real one."""
+
+    async def authenticate(self, header: str | None) -> KeyHolder | None:
+        """Finds the holder of an `Authorization` header, or None when nobody holds it."""
+        ...
+
+
+class Refusal(Exception):
+    """Ends a view with a problem document.
+
+    Args:
+        code: One of `chronos.wire.problems.PROBLEMS`.
+        detail: One sentence for the person who sent the request.
+        parameter: The query parameter at fault, named again in `errors`.
+        retry_after_s: Whole seconds for the `Retry-After` header.
+        extra: Further members of the document.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        parameter: str | None = None,
+        retry_after_s: int | None = None,
+        extra: dict[str, Any] | None = None,
+    ):
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.parameter = parameter
+        self.retry_after_s = retry_after_s
+        self.extra = extra
+
+
+def json_answer(value: Any, *, status: int = 200) -> web.Response:
+    """Answers with `value` as msgspec writes it; bytes are taken as ready JSON."""
+    body = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    return web.Response(body=body, status=status, content_type=JSON_TYPE)
+
+
+def problem_answer(
+    request: web.Request, refusal: Refusal, *, request_id: str, headers: Sequence[str] = ()
+) -> web.Response:
+    """Answers with the problem document of a refusal (RFC 9457).
+
+    Args:
+        request: The request that is refused; its path becomes `instance`.
+        refusal: What is said.
+        request_id: The same as in the header `X-Request-Id`.
+        headers: Names and values in turn, added to the answer.
+    """
+    errors: tuple[dict[str, str], ...] = ()
+    if refusal.parameter is not None:
+        errors = (
+            {
+                "pointer": f"#/query/{refusal.parameter}",
+                "code": refusal.code,
+                "detail": refusal.detail,
+            },
+        )
+    body = problem_body(
+        refusal.code,
+        refusal.detail,
+        instance=request.path,
+        request_id=request_id,
+        errors=errors,
+        extra=refusal.extra or {},
+    )
+    response = web.Response(
+        body=body, status=PROBLEMS[refusal.code].status, content_type=PROBLEM_TYPE
+    )
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_s)
+    for name, value in zip(headers[::2], headers[1::2], strict=True):
+        response.headers[name] = value
+    response.headers["X-Request-Id"] = request_id
+    return response
+
+
+class Respond:
+    """Puts views on the web server of one Faust app, behind credential and net.
+
+    Args:
+        app: The Faust app; its web server must not run yet.
+        keys: Checks API keys; called per request, so it must answer from memory when it can.
+        ids: Makes request ids.
+        clock: Times answers.
+    """
+
+    def __init__(
+        self,
+        app: faust.App,
+        keys: Keys,
+        *,
+        ids: IdSource | None = None,
+        clock: Clock | None = None,
+    ):
+        self.app = app
+        self.keys = keys
+        self.ids = ids or SystemIds()
+        self.clock = clock or SystemClock()
+        app.web.web_app.middlewares.append(self._say_what_the_router_says)
+
+    def add_view(self, path: str, answer: Answer, *, name: str, is_open: bool = False) -> None:
+        """Serves GET and HEAD of `path` by `answer`.
+
+        Args:
+            path: A pattern of aiohttp, for example `/v1/accounts/{account_id}/balance`.
+            answer: Makes the response or raises `Refusal`.
+            name: The view's name in metrics.
+            is_open: True for a path that needs no API key.
+        """
+        net = self._net(answer, name, is_open=is_open)
+
+        class Endpoint(faust.web.View):  # type: ignore[name-defined,misc]  # Faust has no types
+            """Hands the request to the net; Faust's own dispatch would lose our headers."""
+
+            view_path = path
+            view_name = name
+
+            async def get(self, request: web.Request, **_: str) -> web.Response:
+                return await net(request)
+
+            async def __call__(self, request: web.Request) -> web.Response:
+                return await net(request)
+
+        self.app.web.add_view(Endpoint)
+
+    def _net(self, answer: Answer, name: str, *, is_open: bool) -> Answer:
+        seconds = QUERY_SECONDS.labels(name)
+        good = QUERY_ANSWERS.labels(name, "200")
+
+        async def handle(request: web.Request) -> web.Response:
+            started_s = self.clock.monotonic_s()
+            request_id = self.ids.new_id("req_")
+            try:
+                if not is_open:
+                    await self._check_key(request)
+                response = await answer(request)
+                response.headers["X-Request-Id"] = request_id
+            except Refusal as refusal:
+                response = self._refuse(request, refusal, request_id)
+            except Unavailable as fault:
+                response = self._refuse(request, _unavailable(fault), request_id)
+                log.warning("query_unavailable", view=name, service=fault.service)
+            except Exception:
+                # The net: a bug is counted and logged, its text stays inside.
+                log.exception("query_failed", view=name, request_id=request_id)
+                bug = Refusal("internal_error", "The request failed; the log knows its id.")
+                response = self._refuse(request, bug, request_id)
+            seconds.observe(self.clock.monotonic_s() - started_s)
+            if response.status == 200:
+                good.inc()
+            else:
+                QUERY_ANSWERS.labels(name, str(response.status)).inc()
+            return response
+
+        return handle
+
+    async def _check_key(self, request: web.Request) -> None:
+        holder = await self.keys.authenticate(request.headers.get("Authorization"))
+        if holder is None:
+            raise Refusal("unauthenticated", "Send `Authorization: Bearer <API key>`.")
+        if READ_SCOPE not in holder.scopes:
+            raise Refusal("insufficient_scope", "The API key lacks the scope `read`.")
+
+    def _refuse(self, request: web.Request, refusal: Refusal, request_id: str) -> web.Response:
+        headers = ("WWW-Authenticate", "Bearer") if refusal.code == "unauthenticated" else ()
+        return problem_answer(request, refusal, request_id=request_id, headers=headers)
+
+    @web.middleware
+    async def _say_what_the_router_says(
+        self, request: web.Request, handler: Answer
+    ) -> web.StreamResponse:
+        # Runs for every request; for one whose route exists it only passes the call on.
+        if request.match_info.http_exception is None:
+            return await handler(request)
+        error = request.match_info.http_exception
+        request_id = self.ids.new_id("req_")
+        if isinstance(error, web.HTTPMethodNotAllowed):
+            refusal = Refusal("method_not_allowed", f"{request.method} is not served here.")
+            allow = ", ".join(sorted(error.allowed_methods))
+            return problem_answer(
+                request, refusal, request_id=request_id, headers=("Allow", allow)
+            )
+        return problem_answer(
+            request, Refusal("not_found", "There is nothing here."), request_id=request_id
+        )
+
+
+def _unavailable(fault: Unavailable) -> Refusal:
+    return Refusal(
+        "unavailable",
+        f"{fault.service} does not answer; the same request may be sent again.",
+        retry_after_s=fault.retry_after_s,
+    )
