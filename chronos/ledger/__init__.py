@@ -1,0 +1,1 @@
+"""The use case: one attempt at a command in, one receipt out."""

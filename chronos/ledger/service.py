@@ -1,0 +1,37 @@
+"""The ledger: what every door (HTTP, gRPC, command line) calls to make something happen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chronos.ledger.ports import Journal
+from chronos.wire.booking import Attempt
+from chronos.wire.receipt import Receipt
+
+OK = 200
+
+
+class Ledger:
+    """Executes commands: exactly once for each principal and idempotency key."""
+
+    def __init__(self, journal: Journal):
+        self._journal = journal
+
+    async def execute(self, attempt: Attempt) -> Receipt:
+        """Executes an attempt, or gives the receipt of the earlier one with its key.
+
+        Raises:
+            Unavailable: The outcome is unknown; the same attempt may be sent again.
+        """
+        return await self._journal.submit(attempt)
+
+    async def preview(self, attempt: Attempt) -> Receipt:
+        """Tells what an attempt would bring now, with status 200 if granted; changes nothing.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        receipt = await self._journal.preview(attempt)
+        if receipt.location is None:
+            return receipt
+        return replace(receipt, status=OK, location=None)

@@ -1,0 +1,212 @@
+"""Every setting of Chronos, with its unit and default; the only reader of the environment.
+
+A field `x` is set by the variable `CHRONOS_X`. An unknown `CHRONOS_*` variable is a fault: a
+misspelt setting that is silently ignored is how ledgers lose their guarantees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+from zoneinfo import ZoneInfo
+
+from chronos.errors import SettingFault
+
+PREFIX = "CHRONOS_"
+# Read by the starter before settings exist, by the embedded servers, or by fault tests.
+FOREIGN_NAMES = frozenset(
+    {
+        "CHRONOS_JAVA",
+        "CHRONOS_RUN_AS",
+        "CHRONOS_POSTGRES_BIN",
+        "CHRONOS_CACHE_DIR",
+        "CHRONOS_ROLE",
+    }
+)
+
+
+def _setting(
+    default: Any,
+    text: str,
+    *,
+    unit: str = "",
+    low: int | None = None,
+    high: int | None = None,
+    secret: bool = False,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    metadata = {
+        "text": text,
+        "unit": unit,
+        "low": low,
+        "high": high,
+        "secret": secret,
+        "choices": choices,
+    }
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one process. Immutable; made once, at the door, and passed inwards."""
+
+    namespace: str = _setting("chronos", "first part of topics, keys, aliases and app ids")
+    postgres_dsn: str = _setting("", "PostgreSQL as this process's role sees it", secret=True)
+    kafka: str = _setting("127.0.0.1:9092", "Kafka bootstrap server, host:port")
+    redis_url: str = _setting(
+        "redis://127.0.0.1:6379/0", "Redis with its password", secret=True
+    )
+    elasticsearch_url: str = _setting("http://127.0.0.1:9200", "Elasticsearch", secret=True)
+    key_secret_file: Path | None = _setting(
+        None, "file with the secret that API keys are hashed with"
+    )
+    data_dir: Path | None = _setting(
+        None, "folder of a running `chronos up`, where its addresses are"
+    )
+
+    partitions: int = _setting(
+        8, "partitions of the events topic; fixed when the topic is made", low=1, high=1024
+    )
+    relay_shards: int = _setting(
+        2, "shards of the outbox; each owns whole partitions", low=1, high=64
+    )
+
+    api_host: str = _setting("127.0.0.1", "address on which the command API listens")
+    api_port: int = _setting(8080, "port of the command API", low=1, high=65535)
+    api_processes: int = _setting(
+        1, "processes of the command API that share its port", low=1, high=64
+    )
+    admin_port: int = _setting(
+        8090, "port of API process 0's health and metrics; process i: plus i", low=1, high=65535
+    )
+    grpc_port: int = _setting(50051, "port of the gRPC door", low=1, high=65535)
+    web_host: str = _setting(
+        "127.0.0.1", "address on which Faust workers listen and are reached"
+    )
+    balances_port: int = _setting(
+        6066, "port of balances worker 0; slot n: plus n", low=1, high=65535
+    )
+    mirror_port: int = _setting(
+        6166, "port of mirror worker 0; slot n: plus n", low=1, high=65535
+    )
+    relay_port: int = _setting(
+        6266, "port of relay worker 0; slot n: plus n", low=1, high=65535
+    )
+    slot: int = _setting(0, "which of several like workers this one is", low=0, high=999)
+    state_dir: Path = _setting(
+        Path("chronos-state"), "folder of the workers' disk-backed tables"
+    )
+
+    command_deadline_s: int = _setting(
+        5, "longest time a command may wait and run", unit="s", low=1, high=60
+    )
+    body_deadline_s: int = _setting(
+        10, "longest time a request's body may take to arrive", unit="s", low=1, high=60
+    )
+    commands_pending_max: int = _setting(
+        4096, "commands waiting for a commit before 503 is answered", low=1, high=65536
+    )
+    batch_commands_max: int = _setting(256, "commands in one transaction", low=1, high=1024)
+    writer_lanes: int = _setting(
+        2, "connections that commit at once in one API process", low=1, high=16
+    )
+    reader_connections_max: int = _setting(
+        8, "connections for authoritative reads in one process", low=1, high=64
+    )
+    drain_s: int = _setting(
+        20,
+        "longest time a stopping process takes to finish its work",
+        unit="s",
+        low=1,
+        high=120,
+    )
+
+    outbox_rows_max: int = _setting(2000, "rows in one page of the relay", low=1, high=50_000)
+    outbox_rotate_rows: int = _setting(
+        200_000, "rows after which the outbox moves to its next table", low=100
+    )
+    outbox_rotate_s: int = _setting(
+        60, "age after which the outbox moves to its next table", unit="s", low=1
+    )
+    batch_events_max: int = _setting(1000, "events a worker takes at once", low=1, high=10_000)
+    batch_wait_ms: int = _setting(
+        20, "longest wait of a worker for a fuller batch", unit="ms", low=1, high=1000
+    )
+    min_version_wait_s: int = _setting(
+        2, "longest wait of a read for its min_version", unit="s", low=0, high=30
+    )
+
+    time_zone: str = _setting("UTC", "zone whose calendar gives the booking date (IANA name)")
+    log_level: str = _setting(
+        "info", "least severe level written", choices=("debug", "info", "warning", "error")
+    )
+    log_format: str = _setting("json", "form of log lines", choices=("json", "console"))
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Reads the settings from `CHRONOS_*` variables.
+
+        Args:
+            environment: The variables; the process's own when omitted.
+
+        Raises:
+            SettingFault: A variable is unknown, malformed or out of range.
+        """
+        environment = os.environ if environment is None else environment
+        known = {PREFIX + f.name.upper(): f for f in dataclasses.fields(cls)}
+        values: dict[str, Any] = {}
+        for name, text in environment.items():
+            if not name.startswith(PREFIX) or name in FOREIGN_NAMES:
+                continue
+            if name not in known:
+                raise SettingFault(
+                    name, "is not a setting of Chronos; `chronos config show` lists them all"
+                )
+            values[known[name].name] = _parse(name, text, known[name])
+        settings = cls(**values)
+        _check_zone(settings.time_zone)
+        return settings
+
+    def to_environment(self) -> dict[str, str]:
+        """Gives the variables that make an equal `Settings` in a child process."""
+        return {
+            PREFIX + f.name.upper(): str(getattr(self, f.name))
+            for f in dataclasses.fields(self)
+            if getattr(self, f.name) is not None
+        }
+
+
+def _parse(name: str, text: str, setting: dataclasses.Field[Any]) -> Any:
+    kind = get_type_hints(Settings)[setting.name]
+    if kind is int:
+        return _parse_int(name, text, setting)
+    if kind is str:
+        choices = setting.metadata["choices"]
+        if choices and text not in choices:
+            raise SettingFault(name, f"is {text!r}; it takes one of {', '.join(choices)}")
+        return text
+    return Path(text)
+
+
+def _parse_int(name: str, text: str, setting: dataclasses.Field[Any]) -> int:
+    low, high = setting.metadata["low"], setting.metadata["high"]
+    bounds = f"a whole number from {low}" + (f" to {high}" if high is not None else "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise SettingFault(name, f"is {text!r}; it takes {bounds}")
+    value = int(text)
+    if value < low or (high is not None and value > high):
+        raise SettingFault(name, f"is {value}; it takes {bounds}")
+    return value
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise SettingFault(
+            "CHRONOS_TIME_ZONE", f"is {name!r}; it takes an IANA name such as UTC"
+        ) from error

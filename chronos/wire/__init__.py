@@ -1,0 +1,1 @@
+"""Bytes and values: events, records, receipts and problems as they travel. Pure."""

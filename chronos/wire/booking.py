@@ -1,0 +1,162 @@
+"""What the ledger and the store hand each other around one command transaction.
+
+The ledger says what an attempt needs (`Needs`); the store locks it, reads it in a new snapshot
+(`Found`), asks the ledger for the rows (`Booked`), writes them, commits, and gives each attempt
+its receipt. These are the values; neither room knows the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+
+from chronos.domain.account import AccountState
+from chronos.domain.commands import Command
+from chronos.domain.ids import AccountId, TransferId
+from chronos.wire.receipt import Receipt
+
+KeyName = tuple[str, str]
+"""Principal and idempotency key: the name of one attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt at a command, as it came in."""
+
+    command: Command
+    principal: str
+    idempotency_key: str
+    request_hash: bytes
+    """SHA-256 of the request's meaning; equal for a retry, whatever its white space."""
+    request_id: str
+    traceparent: str
+    instance: str
+    """Path of the request."""
+
+    @property
+    def key(self) -> KeyName:
+        """The name of the attempt."""
+        return (self.principal, self.idempotency_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What must be locked and read before an attempt can be decided."""
+
+    accounts: tuple[AccountId, ...]
+    transfers: tuple[TransferId, ...]
+    """Transfer ids that the command would take."""
+    external_ids: tuple[str, ...]
+    """External ids that the command would take."""
+    events_max: int
+    """How many events the command writes at most; as many positions are drawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The newest event of an account, as far as the next one depends on it."""
+
+    state: AccountState
+    hash: bytes
+    """32 bytes."""
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReceipt:
+    """A receipt from an earlier transaction."""
+
+    request_hash: bytes
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What one snapshot, younger than the locks, showed for a batch of attempts."""
+
+    heads: Mapping[AccountId, Head]
+    transfers: frozenset[TransferId]
+    external_ids: Mapping[str, AccountId]
+    receipts: Mapping[KeyName, StoredReceipt]
+    busy_keys: frozenset[KeyName]
+    """Keys that another process is working on now."""
+    now: datetime
+    """PostgreSQL's clock, UTC."""
+    positions: tuple[int, ...]
+    """Ascending, at least the sum of the attempts' `events_max`; those unused become gaps."""
+
+
+class EventRow(NamedTuple):
+    """One row of `events`, its members in the order of `EVENT_COLUMNS`."""
+
+    position: int
+    account_id: str
+    version: int
+    event_id: str
+    type: str
+    schema_version: int
+    transfer_id: str | None
+    leg: int | None
+    hold_id: str | None
+    reverses_transfer_id: str | None
+    expires_at: datetime | None
+    currency: str
+    amount: int | None
+    booked_after: int
+    held_after: int
+    overdraft_limit_after: int | None
+    status_after: int
+    principal: str
+    value_date: date
+    recorded_at: datetime
+    hash: bytes
+    body: bytes
+
+
+class OutboxRow(NamedTuple):
+    """One row of the outbox: where a Kafka record goes, and its final bytes."""
+
+    position: int
+    shard: int
+    partition: int
+    topic: str
+    key: bytes
+    headers: bytes
+    value: bytes
+
+
+class ReceiptRow(NamedTuple):
+    """One row of `receipts`."""
+
+    principal: str
+    idempotency_key: str
+    request_hash: bytes
+    status: int
+    body: bytes
+    position: int
+    account_id: str | None
+    recorded_at: datetime
+
+
+class AccountRow(NamedTuple):
+    """One row of `accounts`: the identity of an account, inserted once."""
+
+    account_id: str
+    currency: str
+    kind: str
+    external_id: str | None
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booked:
+    """What a batch writes, and the receipt of each of its attempts, in their order."""
+
+    receipts: tuple[Receipt, ...]
+    event_rows: tuple[EventRow, ...]
+    outbox_rows: tuple[OutboxRow, ...]
+    receipt_rows: tuple[ReceiptRow, ...]
+    account_rows: tuple[AccountRow, ...]
