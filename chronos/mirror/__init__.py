@@ -1,0 +1,1 @@
+"""Copies of the journal that other people read fast: Redis and Elasticsearch."""

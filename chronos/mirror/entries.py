@@ -1,0 +1,186 @@
+"""Entries: one document per event, which is the event's own JSON and its hash.
+
+An event never changes, so a document is created once; a second delivery finds it there (409).
+History is read newest first by `position`, which for one account is the order of its versions;
+whatever is added meanwhile comes before the first page and moves no later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+import msgspec
+from elasticsearch import AsyncElasticsearch
+
+from chronos.domain.events import Event, MoneyMoved
+from chronos.mirror.bulk import BulkOutcome, Document, send_documents
+from chronos.mirror.guard import guarded
+from chronos.wire.codec import format_instant, with_hash
+
+EVENT_TYPES: tuple[str, ...] = tuple(kind.__name__ for kind in get_args(Event))
+MONEY_TYPES: tuple[str, ...] = tuple(
+    kind.__name__ for kind in get_args(Event) if issubclass(kind, MoneyMoved)
+)
+_HEADS_PER_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What the index needs to know of an event besides its bytes."""
+
+    event_id: str
+    account_id: str
+    version: int
+    body: bytes
+    """The event's canonical JSON, as the journal and Kafka have it."""
+    digest: bytes
+    """The event's hash, 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryQuery:
+    """Which entries of one account: instants of recording, from inclusive, until exclusive."""
+
+    account_id: str
+    types: Sequence[str] = MONEY_TYPES
+    recorded_from: datetime | None = None
+    recorded_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryHead:
+    """What the index has of one account, for comparison with the journal."""
+
+    account_id: str
+    events: int
+    version: int
+
+
+class EntryIndex:
+    """Writes and reads the entries behind one alias."""
+
+    def __init__(self, client: AsyncElasticsearch, alias: str) -> None:
+        self._client = client
+        self._alias = alias
+
+    async def write_many(self, entries: Sequence[Entry]) -> BulkOutcome:
+        """Adds the entries that are not there yet.
+
+        Raises:
+            Unavailable: Not all were taken; writing all again is safe.
+            InvariantBroken: One can never be taken.
+        """
+        return await send_documents(
+            self._client, [_to_document(entry) for entry in entries], index=self._alias
+        )
+
+    async def page(
+        self, query: EntryQuery, *, before_position: int | None, rows_max: int
+    ) -> list[dict[str, Any]]:
+        """Reads entries, newest first, whose position is below `before_position`.
+
+        Raises:
+            Unavailable: Elasticsearch does not answer.
+        """
+        with guarded():
+            answer = await self._client.search(
+                index=self._alias,
+                query={"bool": {"filter": _filters(query)}},
+                sort=[{"position": "desc"}],
+                search_after=None if before_position is None else [before_position],
+                size=rows_max,
+                track_total_hits=False,
+                filter_path=["hits.hits._source"],
+            )
+        return [hit["_source"] for hit in answer.get("hits", {}).get("hits", ())]
+
+    async def has_version(self, account_id: str, version: int) -> bool:
+        """Tells whether a search finds this version of the account, or a later one.
+
+        Raises:
+            Unavailable: Elasticsearch does not answer.
+        """
+        filters = [
+            {"term": {"account_id": account_id}},
+            {"range": {"version": {"gte": version}}},
+        ]
+        with guarded():
+            answer = await self._client.search(
+                index=self._alias,
+                query={"bool": {"filter": filters}},
+                size=0,
+                terminate_after=1,
+                track_total_hits=1,
+                filter_path=["hits.total.value"],
+            )
+        return bool(answer["hits"]["total"]["value"])
+
+    async def count(self) -> int:
+        """Counts the entries that a search finds."""
+        with guarded():
+            answer = await self._client.count(index=self._alias)
+        return int(answer["count"])
+
+    async def refresh(self) -> None:
+        """Makes all that was written visible to searches now."""
+        with guarded():
+            await self._client.indices.refresh(index=self._alias)
+
+    async def heads(self) -> AsyncIterator[EntryHead]:
+        """Yields each account with its count of events and last version, by account id."""
+        after: Mapping[str, Any] | None = None
+        while True:
+            composite: dict[str, Any] = {
+                "size": _HEADS_PER_PAGE,
+                "sources": [{"account": {"terms": {"field": "account_id"}}}],
+            }
+            if after is not None:
+                composite["after"] = after
+            with guarded():
+                answer = await self._client.search(
+                    index=self._alias,
+                    size=0,
+                    aggregations={"heads": {"composite": composite, "aggregations": _HEAD}},
+                )
+            heads = answer["aggregations"]["heads"]
+            for bucket in heads["buckets"]:
+                yield EntryHead(
+                    account_id=bucket["key"]["account"],
+                    events=bucket["doc_count"],
+                    version=int(bucket["version"]["value"]),
+                )
+            after = heads.get("after_key")
+            if after is None:
+                return
+
+
+# A maximum is computed as a double, which is exact for versions; a sum of amounts is not asked
+# for, because partial sums of money need not be.
+_HEAD = {"version": {"max": {"field": "version"}}}
+
+
+def _to_document(entry: Entry) -> Document:
+    return Document(
+        action=msgspec.json.encode({"create": {"_id": entry.event_id}}),
+        source=with_hash(entry.body, entry.digest),
+        account_id=entry.account_id,
+        version=entry.version,
+    )
+
+
+def _filters(query: EntryQuery) -> list[dict[str, Any]]:
+    filters: list[dict[str, Any]] = [
+        {"term": {"account_id": query.account_id}},
+        {"terms": {"type": list(query.types)}},
+    ]
+    bounds: dict[str, str] = {}
+    if query.recorded_from is not None:
+        bounds["gte"] = format_instant(query.recorded_from)
+    if query.recorded_until is not None:
+        bounds["lt"] = format_instant(query.recorded_until)
+    if bounds:
+        filters.append({"range": {"recorded_at": bounds}})
+    return filters

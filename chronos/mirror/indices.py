@@ -1,0 +1,209 @@
+"""The indices: their mappings, and how they come into being behind aliases.
+
+Everybody reads and writes by alias (`{ns}-entries`, `{ns}-accounts`). The index behind it
+carries a number, so that a rebuild fills a new one, proves it equal, and moves the alias.
+Mappings are strict: a field that nobody planned stops the writer instead of being guessed from
+its first value. They use only what every distribution of Elasticsearch 8 has: no scripts, no
+pipelines, no plugins.
+
+`recorded_at` is `date_nanos`: `date` would cut the microseconds off, and a page asked "up to
+here" would hold events from after it.
+
+One primary shard an index: all events of an account are then taken or refused together, so that
+a version that can be seen has every earlier one beside it. A shard holds two thousand million
+documents at most; an instance that nears it needs routing by account first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from elasticsearch import AsyncElasticsearch
+
+from chronos.errors import InvariantBroken
+from chronos.mirror.guard import SearchRefused, guarded
+from chronos.wire.topics import Names
+
+GENERATION_FIRST = 1
+_CREATE_DEADLINE_S = 30.0
+
+_SETTINGS: dict[str, Any] = {
+    "number_of_shards": 1,
+    # No copy on a single node, one where there is a second node to hold it.
+    "auto_expand_replicas": "0-1",
+    "refresh_interval": "500ms",
+}
+_KEYWORD = {"type": "keyword"}
+_LONG = {"type": "long"}
+_DATE = {"type": "date", "format": "strict_date"}
+_INSTANT = {"type": "date_nanos", "format": "strict_date_optional_time_nanos"}
+_FLATTENED = {"type": "flattened"}
+_WORDS = {"type": "text", "analyzer": "standard", "norms": False}
+_KEYWORD_AND_WORDS = {"type": "keyword", "fields": {"words": _WORDS}}
+# Kept and given back, but not searched.
+_CARRIED: dict[str, Any] = {"type": "object", "enabled": False}
+
+ENTRIES_MAPPING: dict[str, Any] = {
+    "dynamic": "strict",
+    "properties": {
+        "event_id": _KEYWORD,
+        "type": _KEYWORD,
+        "schema_version": {"type": "short"},
+        "account_id": _KEYWORD,
+        "version": _LONG,
+        "position": _LONG,
+        "hash": {"type": "keyword", "index": False, "doc_values": False},
+        "transfer_id": _KEYWORD,
+        "leg": {"type": "short"},
+        "reverses_transfer_id": _KEYWORD,
+        "currency": _KEYWORD,
+        "amount": _LONG,
+        "counterparty": _KEYWORD,
+        "booked_after": _LONG,
+        "held_after": _LONG,
+        "available_after": _LONG,
+        "overdraft_limit_after": _LONG,
+        "status_after": {"type": "short"},
+        "description": _WORDS,
+        "metadata": _FLATTENED,
+        "kind": _KEYWORD,
+        "external_id": _KEYWORD,
+        "value_date": _DATE,
+        "recorded_at": _INSTANT,
+        "principal": _KEYWORD,
+        "correlation_id": _KEYWORD,
+        "causation_id": _KEYWORD,
+    },
+}
+
+ACCOUNTS_MAPPING: dict[str, Any] = {
+    "dynamic": "strict",
+    "properties": {
+        "account_id": _KEYWORD_AND_WORDS,
+        "currency": _KEYWORD,
+        "kind": _KEYWORD,
+        "status": _KEYWORD,
+        "version": _LONG,
+        "booked": _LONG,
+        "held": _LONG,
+        "available": _LONG,
+        "overdraft_limit": _LONG,
+        "holds": _CARRIED,
+        "hash": {"type": "keyword", "index": False, "doc_values": False},
+        "event_id": {"type": "keyword", "index": False, "doc_values": False},
+        "position": _LONG,
+        "recorded_at": _INSTANT,
+        "opened_at": _INSTANT,
+        "opened_on": _DATE,
+        "external_id": _KEYWORD_AND_WORDS,
+        "metadata": _FLATTENED,
+        "metadata_words": _WORDS,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    alias: str
+    mapping: dict[str, Any]
+
+
+async def ensure_indices(client: AsyncElasticsearch, names: Names) -> list[str]:
+    """Makes the templates, and each index whose alias does not exist yet. Safe to repeat.
+
+    An index that exists gets the fields that the mapping gained since.
+
+    Returns:
+        The names of the indices that were made now.
+
+    Raises:
+        Unavailable: Elasticsearch does not answer.
+        InvariantBroken: An existing index contradicts the mapping; it has to be rebuilt.
+    """
+    made: list[str] = []
+    for plan in (
+        _Plan(alias=names.entries_alias, mapping=ENTRIES_MAPPING),
+        _Plan(alias=names.accounts_alias, mapping=ACCOUNTS_MAPPING),
+    ):
+        await _put_template(client, plan)
+        if await _alias_exists(client, plan.alias):
+            await _add_new_fields(client, plan)
+        else:
+            made.append(await create_index(client, plan.alias, generation=GENERATION_FIRST))
+            await point_alias(client, plan.alias, made[-1])
+    return made
+
+
+def index_name(alias: str, generation: int) -> str:
+    """Gives the name of an index behind an alias."""
+    return f"{alias}-v{generation}"
+
+
+async def create_index(client: AsyncElasticsearch, alias: str, *, generation: int) -> str:
+    """Makes the empty index of a generation unless it exists, and gives its name."""
+    name = index_name(alias, generation)
+    try:
+        with guarded():
+            await client.options(request_timeout=_CREATE_DEADLINE_S).indices.create(index=name)
+    except SearchRefused as refusal:
+        if "resource_already_exists_exception" not in str(refusal):
+            raise
+    return name
+
+
+async def point_alias(client: AsyncElasticsearch, alias: str, index: str) -> None:
+    """Moves the alias to one index, in one step: no reader finds none, none finds two."""
+    with guarded():
+        await client.options(request_timeout=_CREATE_DEADLINE_S).indices.update_aliases(
+            actions=[
+                {"remove": {"index": f"{alias}-v*", "alias": alias, "must_exist": False}},
+                {"add": {"index": index, "alias": alias, "is_write_index": True}},
+            ]
+        )
+
+
+async def delete_indices(client: AsyncElasticsearch, names: Names) -> None:
+    """Deletes everything that `ensure_indices` and rebuilds made for these names."""
+    for alias in (names.entries_alias, names.accounts_alias):
+        with guarded():
+            found = await client.indices.get(
+                index=f"{alias}-v*", filter_path=["*.aliases"], expand_wildcards="all"
+            )
+            if found:
+                await client.options(request_timeout=_CREATE_DEADLINE_S).indices.delete(
+                    index=sorted(found)
+                )
+            await client.options(ignore_status=404).indices.delete_index_template(name=alias)
+
+
+async def _put_template(client: AsyncElasticsearch, plan: _Plan) -> None:
+    with guarded():
+        await client.options(request_timeout=_CREATE_DEADLINE_S).indices.put_index_template(
+            name=plan.alias,
+            index_patterns=[f"{plan.alias}-v*"],
+            template={"settings": {"index": _SETTINGS}, "mappings": plan.mapping},
+            # Above the templates that come with a full distribution.
+            priority=500,
+        )
+
+
+async def _alias_exists(client: AsyncElasticsearch, alias: str) -> bool:
+    with guarded():
+        return bool(await client.indices.exists_alias(name=alias))
+
+
+async def _add_new_fields(client: AsyncElasticsearch, plan: _Plan) -> None:
+    try:
+        with guarded():
+            await client.options(request_timeout=_CREATE_DEADLINE_S).indices.put_mapping(
+                index=plan.alias,
+                write_index_only=True,
+                dynamic=plan.mapping["dynamic"],
+                properties=plan.mapping["properties"],
+            )
+    except SearchRefused as refusal:
+        raise InvariantBroken(
+            f"The index behind {plan.alias} contradicts this version's mapping; run"
+            f" `chronos rebuild elasticsearch`. {refusal}"
+        ) from refusal
