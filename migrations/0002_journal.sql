@@ -68,7 +68,6 @@ CREATE TABLE receipts (
   idempotency_key text COLLATE "C" NOT NULL,
   request_hash    bytea NOT NULL,
   status          smallint NOT NULL,
-  location        text COLLATE "C" NULL,
   body            bytea NOT NULL,
   position        bigint NOT NULL,
   account_id      text COLLATE "C" NULL,
@@ -134,5 +133,5 @@ GRANT INSERT (
   recorded_at, hash, body
 ) ON events TO chronos_writer;
 GRANT INSERT (
-  principal, idempotency_key, request_hash, status, location, body, position, account_id, recorded_at
+  principal, idempotency_key, request_hash, status, body, position, account_id, recorded_at
 ) ON receipts TO chronos_writer;

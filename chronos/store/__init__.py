@@ -1,0 +1,1 @@
+"""PostgreSQL: the journal, its one command transaction, and what may be read from it."""

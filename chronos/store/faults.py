@@ -1,0 +1,82 @@
+"""What the driver's errors mean to the rest of Chronos.
+
+An error that says "the server is not there, not ready, full, or took too long" becomes
+`Unavailable`: the sender may repeat with the same key. Anything else is passed on unchanged,
+because it is either handled by name here in the store or a mistake of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import asyncpg
+
+from chronos.errors import DeadlineExceeded, Unavailable
+
+SERVICE: Final = "postgresql"
+
+# Source: PostgreSQL manual, appendix A. 08 connection, 53 resources (53100 disk full), 57P
+# shutdown and start-up; 25P03/25P04 idle and transaction time-outs end the session.
+_UNAVAILABLE_CLASSES: Final = ("08", "53", "57P", "58")
+_UNAVAILABLE_CODES: Final = frozenset({"25P03", "25P04", "25006"})
+_LATE_CODES: Final = frozenset({"57014", "55P03"})
+_RETRY_AFTER_FULL_S: Final = 5
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tells whether an error means that PostgreSQL does not serve just now."""
+    return _as_fault(error) is not None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns the driver's errors inside the block into faults of Chronos.
+
+    Raises:
+        DeadlineExceeded: A statement, a lock or the connection took too long.
+        Unavailable: The server is away, starting, stopping, or out of room.
+    """
+    try:
+        yield
+    except (OSError, EOFError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        fault = _as_fault(error)
+        if fault is None:
+            raise
+        raise fault from error
+
+
+def _as_fault(error: BaseException) -> Unavailable | None:
+    match error:
+        case TimeoutError():
+            return DeadlineExceeded(SERVICE, "no answer within the deadline")
+        case OSError() | EOFError():
+            return Unavailable(SERVICE, _said_by(error))
+        case asyncpg.PostgresError():
+            return _from_server(error)
+        case asyncpg.InterfaceError() if _is_about_connection(error):
+            return Unavailable(SERVICE, _said_by(error))
+        case _:
+            return None
+
+
+def _from_server(error: asyncpg.PostgresError) -> Unavailable | None:
+    code = getattr(error, "sqlstate", None) or ""
+    if code in _LATE_CODES:
+        return DeadlineExceeded(SERVICE, _said_by(error))
+    if code.startswith(_UNAVAILABLE_CLASSES) or code in _UNAVAILABLE_CODES:
+        wait_s = _RETRY_AFTER_FULL_S if code == "53100" else 1
+        return Unavailable(SERVICE, _said_by(error), retry_after_s=wait_s)
+    return None
+
+
+def _is_about_connection(error: asyncpg.InterfaceError) -> bool:
+    """Tells a lost connection from a misuse of the driver, which shares its class."""
+    text = str(error)
+    return "connection is closed" in text or "pool is clos" in text or "released back" in text
+
+
+def _said_by(error: BaseException) -> str:
+    text = str(error).strip().split("\n", 1)[0]
+    return text or type(error).__name__

@@ -1,0 +1,96 @@
+"""The schema: made once, never edited, safe when two databases of a cluster make it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from chronos.store import migrate, roles
+
+CHECKS = migrate.migrations_folder() / "checks"
+
+
+async def test_a_second_run_applies_nothing(empty_database):
+    first = await migrate.migrate(empty_database)
+    second = await migrate.migrate(empty_database)
+
+    assert [m.number for m in first] == list(range(1, migrate.schema_number() + 1))
+    assert second == []
+
+
+async def test_two_runs_at_once_apply_each_file_once(empty_database):
+    applied = await asyncio.gather(*(migrate.migrate(empty_database) for _ in range(4)))
+
+    assert sorted(len(run) for run in applied) == [0, 0, 0, migrate.schema_number()]
+
+
+async def test_two_databases_of_one_cluster_migrate_at_once(cluster_dsn):
+    names = [f"twin_{number}" for number in range(4)]
+    owner = await asyncpg.connect(cluster_dsn)
+    try:
+        for name in names:
+            await owner.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            await owner.execute(f"CREATE DATABASE {name}")
+
+        applied = await asyncio.gather(
+            *(migrate.migrate(roles.database_dsn(cluster_dsn, name)) for name in names)
+        )
+
+        assert {len(run) for run in applied} == {migrate.schema_number()}
+    finally:
+        for name in names:
+            await owner.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await owner.close()
+
+
+async def test_an_edited_migration_is_refused(empty_database, tmp_path: Path):
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrate.migrations_folder(), folder)
+    await migrate.migrate(empty_database, folder=folder)
+    edited = folder / "0002_journal.sql"
+    edited.write_text(edited.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+
+    with pytest.raises(migrate.MigrationFault, match=r"0002 \(journal\) was changed"):
+        await migrate.migrate(empty_database, folder=folder)
+
+
+async def test_a_database_from_a_later_version_is_refused(empty_database, tmp_path: Path):
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrate.migrations_folder(), folder)
+    later = folder / f"{migrate.schema_number() + 1:04}_later.sql"
+    later.write_text("SELECT 1;", encoding="utf-8")
+    await migrate.migrate(empty_database, folder=folder)
+
+    with pytest.raises(migrate.MigrationFault, match="does not know"):
+        await migrate.migrate(empty_database)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(empty_database, tmp_path: Path):
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0001_half.sql").write_text(
+        "CREATE TABLE half (number integer); SELECT 1 / 0;", encoding="utf-8"
+    )
+
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate.migrate(empty_database, folder=folder)
+
+    states = await migrate.status(empty_database, folder=folder)
+    assert [state.applied_at for state in states] == [None]
+
+
+async def test_every_migration_has_a_check_and_passes_it(database):
+    migrations = migrate.read_migrations()
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        for migration in migrations:
+            check = CHECKS / f"{migration.number:04}_{migration.name}.sql"
+            for query in check.read_text(encoding="utf-8").split(";"):
+                if query.strip():
+                    assert [row["wrong"] for row in await owner.fetch(query)] == []
+    finally:
+        await owner.close()
