@@ -1,0 +1,1 @@
+"""Faust agents: one reader of topics a file; they do not know each other."""

@@ -1,0 +1,1 @@
+"""The Faust app object and its plumbing; agents, tables and views stand on it."""

@@ -1,0 +1,226 @@
+"""The Faust app of one role in one process, with every setting that correctness rests on.
+
+Phases of a worker: topics checked or made, resources opened, web server up (views answer 503),
+group joined, tables recovered from disk and changelog, events consumed. On stop: flow paused,
+batches in hand finished or given up without acknowledgement, offsets committed, agents stopped,
+resources closed last, because agents use them until their end.
+
+What is never changed here without a measurement, and why:
+
+- `at_least_once`: `exactly_once` loses records when a process is killed; versions make
+  redelivery harmless instead.
+- static member id: a worker that comes back within the session's time keeps its partitions, and
+  the others are not disturbed.
+- a datadir per process: two processes cannot open one RocksDB folder.
+- no `web_tables`, no `web_router`: both serve internals without a credential.
+- no autodiscovery: a module that fails to import would be left out in silence.
+- `broker_max_poll_interval` of a day: waiting for a store that is down counts as alive; the
+  default ends the membership in silence after 1,000 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import faust
+import structlog
+
+from chronos.errors import ChronosError
+from chronos.stream.sensors import LightMonitor
+from chronos.stream.topics import ensure_topics
+from chronos.stream.worker import ChronosWorker
+from chronos.wire.topics import Names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chronos.settings import Settings
+
+ROLES = ("relay", "balances", "mirror")
+_DAY_S = 86_400.0
+_LIVELOCK_REPORT_S = 3_600.0
+_log = structlog.get_logger(room="stream")
+
+
+class Resource(Protocol):
+    """Is a pool or client that lives as long as the app."""
+
+    async def open(self) -> None:
+        """Opens; a failure stops the start."""
+        ...
+
+    async def close(self) -> None:
+        """Closes; called once, also after a crash."""
+        ...
+
+
+class ChronosApp(faust.App):
+    """Is the Faust app of one role, with its settings, names and resources."""
+
+    def __init__(self, settings: Settings, role: str, **options: Any):
+        self.settings = settings
+        self.role = role
+        self.names = Names(settings.namespace)
+        self.batch_given_up = asyncio.Event()
+        self._resources: list[Resource] = []
+        self._opened: list[Resource] = []
+        super().__init__(self.names.app_id(role), **options)
+
+    def add_resource(self, resource: Resource) -> None:
+        """Has `resource` opened before anything runs and closed after everything ended."""
+        self._resources.append(resource)
+
+    async def on_first_start(self) -> None:
+        """Makes the folder of this process's tables."""
+        await asyncio.to_thread(
+            Path(self.conf.datadir).mkdir, parents=True, exist_ok=True, mode=0o700
+        )
+        await super().on_first_start()
+
+    async def on_start(self) -> None:
+        """Checks the topics and opens the resources, in the order they were added."""
+        await super().on_start()
+        await ensure_topics(self.settings)
+        for resource in self._resources:
+            self._opened.append(resource)
+            await resource.open()
+
+    async def on_shutdown(self) -> None:
+        """Closes the resources, last opened first."""
+        while self._opened:
+            resource = self._opened.pop()
+            try:
+                await resource.close()
+            except (ChronosError, OSError, TimeoutError) as error:
+                _log.warning("resource_close_failed", reason=repr(error))
+        await super().on_shutdown()
+
+    def _crash(self, reason: BaseException) -> None:
+        # The first reason decides the exit code; what breaks afterwards is its consequence.
+        super()._crash(self.crash_reason or reason)
+
+    async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
+        # Faust waits for ever for events that a stopping agent has given up. A batch without
+        # acknowledgement is delivered again after the start: leaving it is safe.
+        waiting = asyncio.ensure_future(super()._consumer_wait_empty(consumer, logger))
+        if not self.should_stop:
+            await waiting
+            return
+        given_up = asyncio.ensure_future(self.batch_given_up.wait())
+        both = {waiting, given_up}
+        try:
+            await asyncio.wait(
+                both,
+                timeout=self.settings.drain_s / 2,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+
+
+def make_app(settings: Settings, role: str) -> ChronosApp:
+    """Makes the app of `role`; nothing is opened or contacted before it starts.
+
+    Args:
+        settings: The settings of this process.
+        role: One of `ROLES`.
+    """
+    tame_loggers()
+    return ChronosApp(
+        settings,
+        role,
+        monitor=LightMonitor(),
+        Worker=ChronosWorker,
+        autodiscover=False,
+        **_broker_options(settings, role),
+        **_state_options(settings, role),
+        **_web_options(settings, role),
+    )
+
+
+def web_port(settings: Settings, role: str) -> int:
+    """Tells the port of this worker's web server: the role's base port plus the slot."""
+    base = {
+        "relay": settings.relay_port,
+        "balances": settings.balances_port,
+        "mirror": settings.mirror_port,
+    }[role]
+    return base + settings.slot
+
+
+def table_options() -> dict[str, object]:
+    """Gives the RocksDB options of one table, a new dictionary each time (Faust empties it).
+
+    Faust's defaults reserve gigabytes for each partition.
+    """
+    return {
+        "block_cache_size": 16 << 20,
+        "write_buffer_size": 4 << 20,
+        "max_open_files": 256,
+        "driver": "rocksdict",
+    }
+
+
+def tame_loggers() -> None:
+    """Quiets the loggers that report every message or every retry of a known condition."""
+    logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
+    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.ERROR)
+    logging.getLogger("faust.livecheck").setLevel(logging.ERROR)
+
+
+def _broker_options(settings: Settings, role: str) -> Mapping[str, Any]:
+    return {
+        "broker": f"kafka://{settings.kafka}",
+        "broker_client_id": f"{role}-{settings.slot}",
+        "broker_commit_every": 5_000,
+        "broker_commit_interval": 1.0,
+        "broker_commit_livelock_soft_timeout": _LIVELOCK_REPORT_S,
+        "broker_heartbeat_interval": 1.0,
+        "broker_max_poll_interval": _DAY_S,
+        "broker_max_poll_records": 1_000,
+        "broker_request_timeout": 90.0,
+        "broker_session_timeout": 10.0,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_group_instance_id": f"{role}-{settings.slot}",
+        "processing_guarantee": "at_least_once",
+        "producer_acks": -1,
+        "producer_compression_type": "lz4",
+        "producer_linger": 0.005,
+        "topic_disable_leader": True,
+        "topic_partitions": settings.partitions,
+        "topic_replication_factor": 1,
+    }
+
+
+def _state_options(settings: Settings, role: str) -> Mapping[str, Any]:
+    return {
+        "datadir": os.fspath(settings.state_dir / f"{role}-{settings.slot}"),
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+        "store": "rocksdb://",
+        "stream_buffer_maxsize": 8_192,
+        "stream_processing_timeout": _LIVELOCK_REPORT_S,
+        "stream_wait_empty": True,
+        "table_standby_replicas": 0,
+    }
+
+
+def _web_options(settings: Settings, role: str) -> Mapping[str, Any]:
+    port = web_port(settings, role)
+    return {
+        "canonical_url": f"http://{settings.web_host}:{port}",
+        "web_bind": settings.web_host,
+        "web_graph_enabled": False,
+        "web_host": settings.web_host,
+        "web_metrics_enabled": False,
+        "web_port": port,
+        "web_router_enabled": False,
+        "web_stats_enabled": False,
+        "web_tables_enabled": False,
+    }

@@ -1,0 +1,158 @@
+"""Reads a topic as it lies in Kafka, without a consumer group: for audits and for people.
+
+Nothing is committed and nobody's assignment changes; two readers never disturb each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from chronos.errors import MissingPart, Unavailable
+
+PAGE_RECORDS_MAX = 1000
+_REQUEST_DEADLINE_MS = 10_000
+_POLL_MS = 250
+
+
+class TopicRecord(NamedTuple):
+    """One record of a topic."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+    def header(self, name: str) -> str | None:
+        """Gives the first header of that name as text, or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("utf-8", "replace")
+        return None
+
+
+class TopicReader:
+    """Reads all partitions of one topic; made by `open_topic`."""
+
+    def __init__(self, consumer: Any, topic: str, partitions: frozenset[int]) -> None:
+        self._consumer = consumer
+        self.topic = topic
+        self.partitions = partitions
+        self._places = [TopicPartition(topic, partition) for partition in sorted(partitions)]
+
+    async def from_beginning(self) -> None:
+        """Goes to the oldest record of every partition."""
+        with _translated():
+            await self._consumer.seek_to_beginning(*self._places)
+
+    async def from_end(self) -> None:
+        """Goes behind the newest record of every partition."""
+        with _translated():
+            await self._consumer.seek_to_end(*self._places)
+
+    async def end_offsets(self) -> Mapping[int, int]:
+        """Gives for each partition the offset that its next record will have."""
+        with _translated():
+            ends = await self._consumer.end_offsets(self._places)
+        return {place.partition: int(end) for place, end in ends.items()}
+
+    async def page(self, *, wait_ms: int = _POLL_MS) -> list[TopicRecord]:
+        """Gives the next records, each partition's in order; none when none came in time."""
+        with _translated():
+            found = await self._consumer.getmany(
+                timeout_ms=wait_ms, max_records=PAGE_RECORDS_MAX
+            )
+        return [_record(raw) for records in found.values() for raw in records]
+
+    async def pages_until(self, ends: Mapping[int, int]) -> AsyncIterator[list[TopicRecord]]:
+        """Yields pages until every partition has been read up to its given end."""
+        while await self._is_before(ends):
+            if records := await self.page():
+                yield records
+
+    async def _is_before(self, ends: Mapping[int, int]) -> bool:
+        with _translated():
+            for place in self._places:
+                if await self._consumer.position(place) < ends.get(place.partition, 0):
+                    return True
+        return False
+
+
+@asynccontextmanager
+async def open_topic(bootstrap: str, topic: str) -> AsyncIterator[TopicReader]:
+    """Opens a topic for reading, at its beginning.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+        MissingPart: There is no such topic.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=_REQUEST_DEADLINE_MS,
+        fetch_max_wait_ms=_POLL_MS,
+    )
+    with _translated():
+        await consumer.start()
+    try:
+        with _translated():
+            if topic not in await consumer.topics():
+                raise MissingPart(f"Kafka has no topic {topic}; `chronos up` makes it.")
+            partitions = frozenset(consumer.partitions_for_topic(topic) or ())
+            consumer.assign([TopicPartition(topic, partition) for partition in partitions])
+        reader = TopicReader(consumer, topic, partitions)
+        await reader.from_beginning()
+        yield reader
+    finally:
+        await consumer.stop()
+
+
+async def partition_counts(bootstrap: str, topics: tuple[str, ...]) -> dict[str, int | None]:
+    """Gives how many partitions each topic has; None for a topic that does not exist.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_DEADLINE_MS
+    )
+    with _translated():
+        await consumer.start()
+    try:
+        with _translated():
+            known = await consumer.topics()
+            return {
+                topic: len(consumer.partitions_for_topic(topic) or ())
+                if topic in known
+                else None
+                for topic in topics
+            }
+    finally:
+        await consumer.stop()
+
+
+def _record(raw: Any) -> TopicRecord:
+    return TopicRecord(
+        partition=raw.partition,
+        offset=raw.offset,
+        timestamp_ms=raw.timestamp,
+        key=raw.key,
+        value=raw.value,
+        headers=tuple(raw.headers),
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        raise Unavailable("kafka", str(error) or type(error).__name__) from error

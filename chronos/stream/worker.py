@@ -1,0 +1,85 @@
+"""A Faust worker that keeps our log, leaves in bounded time and tells why by its exit code."""
+
+from __future__ import annotations
+
+import os
+import signal as signals
+import threading
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import faust
+import structlog
+
+from chronos.errors import ChronosError
+
+if TYPE_CHECKING:
+    from chronos.stream.app import ChronosApp
+
+EXIT_FORCED = 1
+_log = structlog.get_logger(room="stream")
+
+
+class ChronosWorker(faust.Worker):
+    """Runs one app in this process.
+
+    Exit codes: 0 after a stop by signal, 70 a broken invariant, 78 an unsafe or wrong setting,
+    1 any other crash, and a stop that took longer than the setting `drain_s`.
+    """
+
+    def __init__(self, app: ChronosApp, *services: Any, **options: Any):
+        # The log belongs to chronos.telemetry.logs: Faust would clear the root's handlers.
+        options.update(override_logging=False, redirect_stdouts=False, quiet=True)
+        super().__init__(app, *services, **options)
+        self._drain_s: float = app.settings.drain_s
+        self._last_resort: threading.Timer | None = None
+
+    def execute_from_commandline(self) -> NoReturn:
+        """Runs until the app stops or crashes, then leaves the process.
+
+        Raises:
+            SystemExit: Always; the code is one of those above.
+        """
+        try:
+            super().execute_from_commandline()
+        except SystemExit as leaving:
+            reason = self.app.crash_reason or self.crash_reason or leaving.__context__
+            code = exit_code_of(reason) if leaving.code else 0
+            if code:
+                _log.error("worker_ended", exit_code=code, reason=_sentence(reason))
+            raise SystemExit(code) from reason
+
+    def on_worker_shutdown(self) -> None:
+        """Begins the countdown after a crash too: what crashed may also refuse to stop."""
+        self._begin_countdown()
+
+    def _schedule_shutdown(self, signal: signals.Signals) -> None:
+        self._begin_countdown()
+        super()._schedule_shutdown(signal)
+
+    def _begin_countdown(self) -> None:
+        # A thread, because a blocked loop could not end itself. A crash keeps its own code.
+        if self._last_resort is None:
+            self._last_resort = threading.Timer(self._drain_s, self._leave_hard)
+            self._last_resort.daemon = True
+            self._last_resort.start()
+
+    def _leave_hard(self) -> None:
+        reason = self.app.crash_reason or self.crash_reason
+        _log.error("worker_stop_forced", drain_s=self._drain_s)
+        os._exit(exit_code_of(reason) if reason else EXIT_FORCED)
+
+
+def exit_code_of(reason: BaseException | None) -> int:
+    """Tells the exit code of a process that ended for this reason, never 0."""
+    seen = reason
+    while seen is not None:
+        if isinstance(seen, ChronosError):
+            return seen.exit_code
+        seen = seen.__cause__ or seen.__context__
+    return 1
+
+
+def _sentence(reason: BaseException | None) -> str:
+    if isinstance(reason, ChronosError):
+        return str(reason)
+    return repr(reason)
