@@ -97,26 +97,24 @@ class EntryIndex:
             )
         return [hit["_source"] for hit in answer.get("hits", {}).get("hits", ())]
 
-    async def has_version(self, account_id: str, version: int) -> bool:
-        """Tells whether a search finds this version of the account, or a later one.
+    async def newest_version(self, account_id: str) -> int:
+        """Tells the newest version of an account that a search finds, 0 for none.
 
         Raises:
             Unavailable: Elasticsearch does not answer.
         """
-        filters = [
-            {"term": {"account_id": account_id}},
-            {"range": {"version": {"gte": version}}},
-        ]
         with guarded():
             answer = await self._client.search(
                 index=self._alias,
-                query={"bool": {"filter": filters}},
-                size=0,
-                terminate_after=1,
-                track_total_hits=1,
-                filter_path=["hits.total.value"],
+                query={"term": {"account_id": account_id}},
+                sort=[{"version": "desc"}],
+                size=1,
+                source=False,
+                track_total_hits=False,
+                filter_path=["hits.hits.sort"],
             )
-        return bool(answer["hits"]["total"]["value"])
+        hits = answer.get("hits", {}).get("hits", ())
+        return int(hits[0]["sort"][0]) if hits else 0
 
     async def count(self) -> int:
         """Counts the entries that a search finds."""
