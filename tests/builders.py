@@ -1,0 +1,201 @@
+"""Builders of values for tests: sensible defaults, every field open to the test that cares."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chronos.domain.account import AccountState, AccountStatus
+from chronos.domain.chart import AccountKind
+from chronos.domain.commands import Command, OpenAccount, TransferFunds
+from chronos.domain.ids import AccountId, TransferId
+from chronos.domain.states import States
+from chronos.ledger.booking import Bookkeeper
+from chronos.ledger.needs import needs_of
+from chronos.wire.booking import Attempt, Booked, Found, Head, StoredReceipt
+from chronos.wire.topics import Names
+
+NOW = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
+TODAY = date(2026, 3, 2)
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class CountingIds:
+    """Makes identifiers that count up, so that a test can foretell them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def event_id(self) -> str:
+        self._count += 1
+        return f"00000000-0000-7000-8000-{self._count:012x}"
+
+    def new_id(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count:026d}"
+
+
+def account(account_id: str = "alice", **changes: Any) -> AccountState:
+    state = AccountState(
+        account_id=AccountId(account_id),
+        currency="EUR",
+        kind=AccountKind.CUSTOMER,
+        version=1,
+        booked=0,
+        held=0,
+        overdraft_limit=0,
+        status=AccountStatus.OPEN,
+        opened_on=TODAY,
+    )
+    return replace(state, **changes)
+
+
+def states(*accounts: AccountState, **changes: Any) -> States:
+    found = States(
+        accounts={a.account_id: a for a in accounts},
+        transfers=frozenset(),
+        external_ids={},
+        booking_date=TODAY,
+    )
+    return replace(found, **changes)
+
+
+def open_account(account_id: str = "alice", **changes: Any) -> OpenAccount:
+    command = OpenAccount(
+        account_id=AccountId(account_id),
+        currency="EUR",
+        kind=AccountKind.CUSTOMER,
+        overdraft_limit=None,
+        external_id=None,
+        metadata={},
+    )
+    return replace(command, **changes)
+
+
+def transfer(
+    source: str = "alice", destination: str = "bob", amount: int = 100, **changes: Any
+) -> TransferFunds:
+    command = TransferFunds(
+        transfer_id=TransferId("trf_1"),
+        source=AccountId(source),
+        destination=AccountId(destination),
+        amount=amount,
+        currency="EUR",
+        description=None,
+        value_date=None,
+        metadata={},
+        expected_versions={},
+    )
+    return replace(command, **changes)
+
+
+def attempt(command: Command, key: str = "key-1", **changes: Any) -> Attempt:
+    value = Attempt(
+        command=command,
+        principal="tester",
+        idempotency_key=key,
+        request_hash=hashlib.sha256(repr(command).encode()).digest(),
+        request_id="req_1",
+        traceparent=TRACEPARENT,
+        instance="/v1/test",
+    )
+    return replace(value, **changes)
+
+
+def bookkeeper(**changes: Any) -> Bookkeeper:
+    keeper = Bookkeeper(
+        ids=CountingIds(),
+        names=Names("chronos"),
+        partitions=8,
+        shards=2,
+        zone=ZoneInfo("UTC"),
+    )
+    return replace(keeper, **changes)
+
+
+def found(*heads: Head, **changes: Any) -> Found:
+    value = Found(
+        heads={h.state.account_id: h for h in heads},
+        transfers=frozenset(),
+        external_ids={},
+        receipts={},
+        busy_keys=frozenset(),
+        now=NOW,
+        positions=tuple(range(1, 1001)),
+    )
+    return replace(value, **changes)
+
+
+@dataclass
+class MemoryBank:
+    """Books attempts on remembered states: the core and its book-keeping without a database."""
+
+    keeper: Bookkeeper
+    state: Found
+
+    @classmethod
+    def empty(cls) -> MemoryBank:
+        return cls(keeper=bookkeeper(), state=found())
+
+    def book(self, attempts: Sequence[Attempt]) -> Booked:
+        booked = self.keeper.book(attempts, self.state)
+        self._remember(booked)
+        return booked
+
+    def _remember(self, booked: Booked) -> None:
+        heads = dict(self.state.heads)
+        opened = {row.account_id: row for row in booked.account_rows}
+        for row in booked.event_rows:
+            account_id = AccountId(row.account_id)
+            before = heads.get(account_id)
+            kind = (
+                before.state.kind
+                if before is not None
+                else AccountKind(opened[row.account_id].kind)
+            )
+            state = AccountState(
+                account_id=account_id,
+                currency=row.currency,
+                kind=kind,
+                version=row.version,
+                booked=row.booked_after,
+                held=row.held_after,
+                overdraft_limit=row.overdraft_limit_after,
+                status=AccountStatus(row.status_after),
+                opened_on=before.state.opened_on if before else row.value_date,
+            )
+            heads[account_id] = Head(state=state, hash=row.hash, recorded_at=row.recorded_at)
+        position = self.state.positions[0] + len(booked.event_rows) + len(booked.receipt_rows)
+        self.state = replace(
+            self.state,
+            heads=heads,
+            transfers=self.state.transfers
+            | {TransferId(r.transfer_id) for r in booked.event_rows if r.transfer_id},
+            external_ids={
+                **self.state.external_ids,
+                **{
+                    r.external_id: AccountId(r.account_id)
+                    for r in booked.account_rows
+                    if r.external_id
+                },
+            },
+            receipts={
+                **self.state.receipts,
+                **{
+                    (r.principal, r.idempotency_key): StoredReceipt(
+                        request_hash=r.request_hash, status=r.status, body=r.body
+                    )
+                    for r in booked.receipt_rows
+                },
+            },
+            now=self.state.now + timedelta(milliseconds=1),
+            positions=tuple(range(position, position + 1000)),
+        )
+
+
+def events_needed(attempts: Sequence[Attempt]) -> int:
+    return sum(needs_of(a.command).events_max for a in attempts)
