@@ -13,6 +13,8 @@ What is never changed here without a measurement, and why:
   the others are not disturbed.
 - a datadir per process: two processes cannot open one RocksDB folder.
 - no `web_tables`, no `web_router`: both serve internals without a credential.
+- `CrashingSupervisor`: an agent that fails ends the process; Faust's default starts it again
+  and steps over the record that failed.
 - no autodiscovery: a module that fails to import would be left out in silence.
 - `broker_max_poll_interval` of a day: waiting for a store that is down counts as alive; the
   default ends the membership in silence after 1,000 s.
@@ -28,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import faust
 import structlog
+from mode.supervisors import CrashingSupervisor
 
 from chronos.errors import ChronosError
 from chronos.stream.sensors import LightMonitor
@@ -111,17 +114,13 @@ class ChronosApp(faust.App):
             await waiting
             return
         given_up = asyncio.ensure_future(self.batch_given_up.wait())
-        both = {waiting, given_up}
-        try:
-            await asyncio.wait(
-                both,
-                timeout=self.settings.drain_s / 2,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            for task in both:
-                task.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
+        await asyncio.wait(
+            {waiting, given_up},
+            timeout=self.settings.drain_s / 2,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        # Faust's wait swallows a cancellation; it ends by itself once the consumer stops.
+        given_up.cancel()
 
 
 def make_app(settings: Settings, role: str) -> ChronosApp:
@@ -138,6 +137,7 @@ def make_app(settings: Settings, role: str) -> ChronosApp:
         monitor=LightMonitor(),
         Worker=ChronosWorker,
         autodiscover=False,
+        agent_supervisor=CrashingSupervisor,
         **_broker_options(settings, role),
         **_state_options(settings, role),
         **_web_options(settings, role),

@@ -100,10 +100,9 @@ async def open_topic(bootstrap: str, topic: str) -> AsyncIterator[TopicReader]:
         request_timeout_ms=_REQUEST_DEADLINE_MS,
         fetch_max_wait_ms=_POLL_MS,
     )
-    with _translated():
-        await consumer.start()
     try:
         with _translated():
+            await consumer.start()
             if topic not in await consumer.topics():
                 raise MissingPart(f"Kafka has no topic {topic}; `chronos up` makes it.")
             partitions = frozenset(consumer.partitions_for_topic(topic) or ())
@@ -124,10 +123,9 @@ async def partition_counts(bootstrap: str, topics: tuple[str, ...]) -> dict[str,
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_DEADLINE_MS
     )
-    with _translated():
-        await consumer.start()
     try:
         with _translated():
+            await consumer.start()
             known = await consumer.topics()
             return {
                 topic: len(consumer.partitions_for_topic(topic) or ())
