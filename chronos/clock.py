@@ -5,13 +5,14 @@ Both are protocols, so that a test or a simulation brings its own.
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from datetime import UTC, datetime
 from typing import Protocol
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-_RANDOM_BITS = 74
+_PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
+_SHIFTS = range(120, -1, -10)
 
 
 class Clock(Protocol):
@@ -58,24 +59,11 @@ class SystemIds:
 
     def event_id(self) -> str:
         """Makes a UUIDv7 in its canonical text form."""
-        text = f"{_uuid7():032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        stamp, chance = f"{time.time_ns() // 1_000_000:012x}", os.urandom(10).hex()
+        variant = "89ab"[int(chance[3], 16) & 3]
+        return f"{stamp[:8]}-{stamp[8:]}-7{chance[:3]}-{variant}{chance[4:7]}-{chance[8:]}"
 
     def new_id(self, prefix: str) -> str:
         """Makes `prefix` and the 26 base32 characters of a UUIDv7."""
-        value = _uuid7()
-        return prefix + "".join(
-            _CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5)
-        )
-
-
-def _uuid7() -> int:
-    random = secrets.randbits(_RANDOM_BITS)
-    milliseconds = time.time_ns() // 1_000_000
-    return (
-        (milliseconds & ((1 << 48) - 1)) << 80
-        | 0x7 << 76
-        | (random >> 62) << 64
-        | 0b10 << 62
-        | (random & ((1 << 62) - 1))
-    )
+        value = int(self.event_id().replace("-", ""), 16)
+        return prefix + "".join([_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS])

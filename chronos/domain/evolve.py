@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from chronos.domain.account import AccountState, AccountStatus
@@ -34,6 +33,17 @@ def evolve(state: AccountState | None, event: Event) -> AccountState:
             )
         case MoneyWithdrawn() | MoneyDeposited():
             assert state is not None  # noqa: S101  an account's first event opens it
-            return replace(state, version=event.version, booked=state.booked + event.amount)
+            # Spelt out: `dataclasses.replace` costs four times as much, twice a transfer.
+            return AccountState(
+                account_id=state.account_id,
+                currency=state.currency,
+                kind=state.kind,
+                version=event.version,
+                booked=state.booked + event.amount,
+                held=state.held,
+                overdraft_limit=state.overdraft_limit,
+                status=state.status,
+                opened_on=state.opened_on,
+            )
         case _:
             assert_never(event)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import assert_never
 
 import msgspec
@@ -164,8 +165,12 @@ def with_hash(body: bytes, digest: bytes) -> bytes:
     return b'%b,"hash":"%b"}' % (body[:-1], digest.hex().encode())
 
 
+@lru_cache(maxsize=256)
 def format_instant(instant: datetime) -> str:
-    """Writes a UTC instant as RFC 3339 with six digits of a second and a `Z`."""
+    """Writes a UTC instant as RFC 3339 with six digits of a second and a `Z`.
+
+    Remembers the newest few: a whole batch shares one instant.
+    """
     return instant.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 

@@ -1,0 +1,30 @@
+"""Identifiers of the system: shape and order."""
+
+import re
+import uuid
+
+from chronos.clock import SystemIds
+
+IDS = SystemIds()
+
+
+def test_an_event_id_is_a_uuid_of_version_7():
+    for _ in range(100):
+        parsed = uuid.UUID(IDS.event_id())
+        assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+
+
+def test_ids_do_not_repeat():
+    assert len({IDS.event_id() for _ in range(10_000)}) == 10_000
+    assert len({IDS.new_id("trf_") for _ in range(10_000)}) == 10_000
+
+
+def test_a_new_id_is_a_prefix_and_26_characters_of_base32():
+    assert re.fullmatch(r"acc_[0-9a-hjkmnp-tv-z]{26}", IDS.new_id("acc_"))
+
+
+def test_ids_sort_by_time():
+    first = IDS.new_id("req_")
+    while (later := IDS.new_id("req_"))[:14] == first[:14]:
+        pass
+    assert first < later
