@@ -1,8 +1,8 @@
 """The history of an account: its entries, newest first, from Elasticsearch.
 
 An answer says which version of the account a search saw before the page was read; the page
-holds everything up to it. With `min_version` the view waits a bounded time until a search sees that
-version, so that who has just moved money finds the entry, or hears that it is not there yet.
+holds everything up to it. With `min_version` the view waits a bounded time until a search sees
+that version: who has just moved money finds the entry, or hears that it is not there yet.
 """
 
 from __future__ import annotations
