@@ -1,0 +1,51 @@
+"""Trace context: the caller's `traceparent` is kept, stored with its events and sent onwards.
+
+Chronos records no spans of its own. A caller's value is therefore passed on as it came: a new
+parent id would name a span that nobody ever stored. Without a usable value a new trace begins.
+
+Source: W3C Trace Context, level 1, sections 3.2 (traceparent) and 4 (mutating it).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+_KNOWN = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}", re.ASCII)
+_LATER = re.compile(
+    r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-[!-~]*)?", re.ASCII
+)
+_LENGTH_MAX = 128
+_NO_TRACE = "0" * 32
+_NO_SPAN = "0" * 16
+
+
+def accept_traceparent(header: str | None) -> str:
+    """Gives the caller's traceparent in the form of version 00, or a new one.
+
+    A value of a later version is read as the standard asks: by its first four fields.
+    """
+    if header is not None and is_valid_traceparent(header):
+        return "00" + header[2:55]
+    return new_traceparent()
+
+
+def is_valid_traceparent(header: str) -> bool:
+    """Tells whether the value names a trace and a span."""
+    if len(header) > _LENGTH_MAX:
+        return False
+    match = _KNOWN.fullmatch(header)
+    if match is None and not header.startswith("00"):
+        match = _LATER.fullmatch(header)
+    return match is not None and match[1] != _NO_TRACE and match[2] != _NO_SPAN
+
+
+def new_traceparent() -> str:
+    """Begins a trace, marked as sampled so that a tracer further on keeps it."""
+    digits = os.urandom(24).hex()
+    return f"00-{digits[:32]}-{digits[32:]}-01"
+
+
+def trace_id_of(traceparent: str) -> str:
+    """Gives the 32 hexadecimal digits of the trace."""
+    return traceparent[3:35]
