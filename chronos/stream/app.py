@@ -33,6 +33,7 @@ import structlog
 from mode.supervisors import CrashingSupervisor
 
 from chronos.errors import ChronosError
+from chronos.stream.liveness import Liveness
 from chronos.stream.sensors import LightMonitor
 from chronos.stream.topics import ensure_topics
 from chronos.stream.worker import ChronosWorker
@@ -68,6 +69,7 @@ class ChronosApp(faust.App):
         self.settings = settings
         self.role = role
         self.names = Names(settings.namespace)
+        self.liveness = Liveness()
         self.batch_given_up = asyncio.Event()
         self._resources: list[Resource] = []
         self._opened: list[Resource] = []
