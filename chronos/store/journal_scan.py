@@ -6,6 +6,7 @@ the journal however long it takes and whoever writes meanwhile. No lock is taken
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -106,6 +107,7 @@ SELECT
   e.event_id::text AS event_id,
   e.booked_after AS booked,
   e.held_after AS held,
+  e.overdraft_limit_after AS overdraft_limit,
   encode(e.hash, 'hex') AS hash,
   e.body
 FROM unnest($1::text[], $2::bigint[]) AS wanted (account_id, version)
@@ -168,6 +170,7 @@ class VersionRow(NamedTuple):
     event_id: str
     booked: int
     held: int
+    overdraft_limit: int | None
     hash: str
     body: bytes
 
@@ -218,26 +221,32 @@ class JournalScan:
 
 
 class JournalLookup:
-    """Reads single events as of now; each read is its own snapshot."""
+    """Reads single events as of now; each read is its own snapshot; one read at a time."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._turn = asyncio.Lock()
 
     async def at_versions(
         self, wanted: Sequence[tuple[str, int]]
     ) -> dict[tuple[str, int], VersionRow]:
         """Gives those of the wanted (account, version) pairs that exist."""
-        with translated():
-            rows = await self._connection.fetch(
+        async with self._turn:
+            rows = await self._fetch(
                 _AT_VERSIONS, [name for name, _ in wanted], [version for _, version in wanted]
             )
         return {(row["account_id"], row["version"]): VersionRow._make(row) for row in rows}
 
     async def known_accounts(self, names: Sequence[str]) -> set[str]:
         """Gives those of the named accounts that exist."""
-        with translated():
-            rows = await self._connection.fetch(_KNOWN_ACCOUNTS, list(names))
+        async with self._turn:
+            rows = await self._fetch(_KNOWN_ACCOUNTS, list(names))
         return {row["account_id"] for row in rows}
+
+    async def _fetch(self, statement: str, *arguments: object) -> Sequence[Any]:
+        with translated():
+            rows: Sequence[Any] = await self._connection.fetch(statement, *arguments)
+        return rows
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""Proofs: the journal proves itself, and every copy is compared with it."""

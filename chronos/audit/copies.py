@@ -1,0 +1,160 @@
+"""The copies of balances that are compared with the journal, each in the same words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple, Protocol
+
+from chronos.client.ledger_client import LedgerClient
+from chronos.client.refusals import Refused
+from chronos.errors import Unavailable
+from chronos.mirror.accounts import from_source
+from chronos.mirror.elasticsearch import ElasticsearchMirror
+from chronos.mirror.guard import guarded
+from chronos.mirror.redis import RedisMirror
+from chronos.wire.balance import Balance
+
+VIEWS_AT_ONCE = 32
+VIEW_DEADLINE_S = 5.0
+
+
+class Shown(NamedTuple):
+    """One account as a copy shows it; the hash is None where the copy has none to show."""
+
+    account_id: str
+    version: int
+    currency: str
+    booked: int
+    held: int
+    available: int
+    hash: str | None
+
+
+class Copy(Protocol):
+    """Shows balances."""
+
+    name: str
+
+    async def read_many(self, account_ids: Sequence[str]) -> list[Shown | None]:
+        """Reads accounts in the order asked; None where the copy has none.
+
+        Raises:
+            Unavailable: The copy does not answer.
+        """
+        ...
+
+    def account_ids(self) -> AsyncIterator[str]:
+        """Yields every account that the copy has, as far as it can be listed."""
+        ...
+
+
+class RedisCopy:
+    """Shows what Redis has."""
+
+    name = "redis"
+
+    def __init__(self, mirror: RedisMirror) -> None:
+        self._mirror = mirror
+
+    async def read_many(self, account_ids: Sequence[str]) -> list[Shown | None]:
+        """Reads accounts in the order asked."""
+        return [_shown(balance) for balance in await self._mirror.read_many(account_ids)]
+
+    async def account_ids(self) -> AsyncIterator[str]:
+        """Yields every account in Redis."""
+        async for balance in self._mirror.scan():
+            yield balance.account_id
+
+
+class ElasticsearchCopy:
+    """Shows what the accounts index has; reads by id, so no refresh is waited for."""
+
+    name = "elasticsearch"
+
+    def __init__(self, mirror: ElasticsearchMirror, alias: str) -> None:
+        self._mirror = mirror
+        self._alias = alias
+
+    async def read_many(self, account_ids: Sequence[str]) -> list[Shown | None]:
+        """Reads accounts in the order asked."""
+        with guarded():
+            answer = await self._mirror.client.mget(index=self._alias, ids=list(account_ids))
+        return [
+            _shown(from_source(document["_source"])) if document.get("found") else None
+            for document in answer["docs"]
+        ]
+
+    async def account_ids(self) -> AsyncIterator[str]:
+        """Yields every account in the index."""
+        await self._mirror.accounts.refresh()
+        async for balance in self._mirror.accounts.scan():
+            yield balance.account_id
+
+
+class FaustCopy:
+    """Shows what the query side answers: the table on a partition's owner.
+
+    Counts by which source it was answered. What the table has beyond the asked accounts cannot
+    be listed over HTTP.
+    """
+
+    name = "faust"
+
+    def __init__(self, client: LedgerClient) -> None:
+        self._client = client
+        self.sources: Counter[str] = Counter()
+
+    async def read_many(self, account_ids: Sequence[str]) -> list[Shown | None]:
+        """Reads accounts in the order asked, some at a time."""
+        turn = asyncio.Semaphore(VIEWS_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._read(name, turn)) for name in account_ids]
+        shown = [task.result() for task in tasks]
+        for fault in shown:
+            if isinstance(fault, Unavailable):
+                raise fault
+        return [one for one in shown if not isinstance(one, Unavailable)]
+
+    async def account_ids(self) -> AsyncIterator[str]:
+        """Yields nothing: the table cannot be listed over HTTP."""
+        for name in tuple[str, ...]():
+            yield name
+
+    async def _read(
+        self, account_id: str, turn: asyncio.Semaphore
+    ) -> Shown | Unavailable | None:
+        async with turn:
+            try:
+                answer = await self._client.balance(account_id, deadline_s=VIEW_DEADLINE_S)
+            except Refused as refusal:
+                if refusal.status == 404:
+                    return None
+                raise
+            except Unavailable as fault:
+                return fault
+        self.sources[answer.source] += 1
+        return Shown(
+            account_id=answer.account,
+            version=answer.version,
+            currency=answer.currency,
+            booked=answer.booked,
+            held=answer.held,
+            available=answer.available,
+            hash=None,
+        )
+
+
+def _shown(balance: Balance | None) -> Shown | None:
+    if balance is None:
+        return None
+    return Shown(
+        account_id=balance.account_id,
+        version=balance.version,
+        currency=balance.currency,
+        booked=balance.booked,
+        held=balance.held,
+        available=balance.available,
+        hash=balance.hash,
+    )

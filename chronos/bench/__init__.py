@@ -1,0 +1,1 @@
+"""Measurements: what a machine does, under which load, with which promises on."""
