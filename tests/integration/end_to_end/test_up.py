@@ -1,0 +1,58 @@
+"""`chronos up` as its users meet it: twice on one folder, killed, started again."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.end_to_end.running import ROOT, Running, alive, eventually
+
+GONE_S = 30
+
+
+@pytest.fixture
+async def running(tmp_path):
+    tmp_path.chmod(0o755)
+    instance = Running(tmp_path / "data", "--port", "0")
+    try:
+        await instance.start()
+        yield instance
+    finally:
+        if instance.process.poll() is None:
+            await instance.stop()
+
+
+async def test_kill_9_of_everything_keeps_what_was_acknowledged(running):
+    async with running.client() as client:
+        await client.open_account(account_id="bank", currency="EUR", kind="settlement")
+        await client.open_account(account_id="alice", currency="EUR")
+        await client.transfer("bank", "alice", amount=700, currency="EUR")
+        shown = await client.balance("alice", min_version=2)
+    assert (shown.booked, shown.source) == (700, "table")
+
+    second = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "chronos", "up", "--data", running.data],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert second.returncode != 0
+    assert str(running.data) in second.stderr
+
+    pids = list(running.addresses["pids"].values())
+    os.kill(running.process.pid, signal.SIGKILL)
+    await asyncio.to_thread(running.process.wait, GONE_S)
+
+    async def all_gone():
+        return not any(alive(pid) for pid in pids)
+
+    await eventually(all_gone, within_s=GONE_S, what=lambda: [p for p in pids if alive(p)])
+
+    await running.start()
+    async with running.client() as client:
+        assert (await client.journal_balance("alice")).booked == 700
+        assert (await client.balance("alice", min_version=2)).booked == 700
+        await client.transfer("alice", "bank", amount=100, currency="EUR")
+        assert (await client.balance("alice", min_version=3)).booked == 600
