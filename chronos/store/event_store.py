@@ -1,0 +1,228 @@
+"""One command transaction: the only place where the journal grows.
+
+Phases, each one round trip, on one connection, READ COMMITTED:
+
+1. `BEGIN` and every lock: accounts, and the ids that commands would take, in ascending order of
+   lock number; then each idempotency key, tried and not waited for.
+2. A new snapshot, so younger than the locks, reads everything and draws the positions. Read in
+   the locking statement itself, the snapshot would be older than the lock.
+3. The ledger decides with values; no round trip, nothing awaited.
+4. One statement inserts all events, outbox rows, receipts and accounts.
+5. `COMMIT`, and with it the locks go.
+
+Bounds: `LOCKS_MAX` locks; the role's time-outs on the server's side; `TRANSACTION_DEADLINE_S`
+on ours, for a server that is silent. A transaction that did not come to its `COMMIT` left
+nothing. One whose `COMMIT` was not answered is unknown, and whoever repeats it with the same
+keys is told the truth by their receipts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from chronos.errors import ChronosError, InvariantBroken
+from chronos.store import pool
+from chronos.store.faults import translated
+from chronos.store.found import NeedsOf, Wanted, found_in
+from chronos.store.statements import (
+    ACCOUNT_COLUMNS,
+    EVENT_COLUMNS,
+    OUTBOX_COLUMNS,
+    READ_FOUND,
+    RECEIPT_COLUMNS,
+    TRY_KEYS,
+    append_to,
+    begin_and_lock,
+)
+from chronos.telemetry import metrics
+from chronos.wire.booking import Attempt, Booked, Found, KeyName
+
+TRANSACTION_DEADLINE_S: Final = 6.0
+"""Above the role's `transaction_timeout`: the server is to end a slow transaction, not we."""
+
+Book = Callable[[Sequence[Attempt], Found], Booked]
+"""Decides a batch on what was found for it; the ledger's `Bookkeeper.book`. Pure."""
+
+_CONFLICTS: Final = (
+    asyncpg.UniqueViolationError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+)
+_ALL_LOCKED: Final = "SELECT 0"
+
+
+class Conflict(ChronosError):
+    """Says that another transaction was faster; nothing was written, and trying again is safe.
+
+    Args:
+        constraint: Name of the unique key that refused, empty for a deadlock.
+        sqlstate: PostgreSQL's code: 23505, 40001 or 40P01.
+    """
+
+    def __init__(self, constraint: str, sqlstate: str):
+        super().__init__(f"a concurrent transaction was faster ({constraint or sqlstate})")
+        self.constraint = constraint
+        self.sqlstate = sqlstate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the ledger tells the store: needs, decisions, and the calendar of both."""
+
+    needs_of: NeedsOf
+    book: Book
+    zone: ZoneInfo
+
+
+class EventStore:
+    """Commits batches one after the other, on one connection that it opens again when lost."""
+
+    def __init__(self, dsn: str, rules: Rules, *, name: str = "chronos-writer"):
+        self._dsn = dsn
+        self._rules = rules
+        self._name = name
+        self._connection: asyncpg.Connection | None = None
+        self._read: Any = None
+        self._appends: dict[int, Any] = {}
+
+    async def commit(self, attempts: Sequence[Attempt]) -> Booked:
+        """Decides and writes a batch in one transaction.
+
+        Raises:
+            Conflict: Another transaction wrote what this one was to write; nothing was written.
+            Unavailable: PostgreSQL did not answer. Unless it was lost during `COMMIT`, nothing
+                was written.
+            InvariantBroken: The database refused rows that contradict each other.
+        """
+        with translated(), _refusals_named():
+            async with asyncio.timeout(TRANSACTION_DEADLINE_S):
+                connection = await self._connected()
+                async with self._clean_end(connection):
+                    return await self._transact(connection, attempts)
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await pool.close(connection)
+
+    async def _transact(
+        self, connection: asyncpg.Connection, attempts: Sequence[Attempt]
+    ) -> Booked:
+        wanted = Wanted.of(attempts, self._rules.needs_of)
+        stopwatch = _Stopwatch()
+        busy = await _begin(connection, wanted)
+        stopwatch.lap("lock")
+        row = await self._read.fetchrow(*wanted.parameters())
+        stopwatch.lap("read")
+        booked = self._rules.book(attempts, found_in(row, busy, self._rules.zone))
+        stopwatch.lap("decide")
+        if booked.receipt_rows:
+            append = await self._append_to(connection, row["which"])
+            await append.fetchrow(*_columns(booked))
+        stopwatch.lap("insert")
+        await connection.execute("COMMIT")
+        stopwatch.lap("commit")
+        stopwatch.finish(attempts, booked)
+        return booked
+
+    async def _connected(self) -> asyncpg.Connection:
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            self._connection = None
+            connection = await pool.connect(
+                self._dsn,
+                application_name=self._name,
+                deadline_s=TRANSACTION_DEADLINE_S,
+                server_settings=pool.LOOKUPS_ONLY,
+            )
+            self._read = await connection.prepare(READ_FOUND)
+            self._appends.clear()
+            self._connection = connection
+        return connection
+
+    async def _append_to(self, connection: asyncpg.Connection, which: int) -> Any:
+        """Gives the prepared insert into the outbox table of the day; each is prepared once."""
+        if which not in self._appends:
+            self._appends[which] = await connection.prepare(append_to(which))
+        return self._appends[which]
+
+    @asynccontextmanager
+    async def _clean_end(self, connection: asyncpg.Connection) -> AsyncIterator[None]:
+        """Rolls back what did not commit; a connection that cannot is given up."""
+        try:
+            yield
+        except BaseException:
+            if not await _rolled_back(connection):
+                connection.terminate()
+                self._connection = None
+            raise
+
+
+async def _begin(connection: asyncpg.Connection, wanted: Wanted) -> frozenset[KeyName]:
+    """Begins and locks; gives the keys that another process holds."""
+    tag = await connection.execute(begin_and_lock(sorted(wanted.blocking), wanted.keys))
+    if tag == _ALL_LOCKED:
+        return frozenset()
+    busy = await connection.fetch(TRY_KEYS, list(wanted.keys))
+    return frozenset(wanted.keys[row["name"]] for row in busy)
+
+
+async def _rolled_back(connection: asyncpg.Connection) -> bool:
+    if connection.is_closed():
+        return False
+    try:
+        async with asyncio.timeout(1):
+            await connection.execute("ROLLBACK")
+    except (OSError, EOFError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    return True
+
+
+def _columns(booked: Booked) -> Iterable[tuple[Any, ...]]:
+    """Turns rows into arrays, one for each parameter of the insert."""
+    for rows, names in (
+        (booked.account_rows, ACCOUNT_COLUMNS),
+        (booked.event_rows, EVENT_COLUMNS),
+        (booked.outbox_rows, OUTBOX_COLUMNS),
+        (booked.receipt_rows, RECEIPT_COLUMNS),
+    ):
+        yield from zip(*rows, strict=True) if rows else (() for _ in names)
+
+
+@contextmanager
+def _refusals_named() -> Iterator[None]:
+    """Tells a lost race, which may be run again, from rows that must never be."""
+    try:
+        yield
+    except _CONFLICTS as error:
+        raise Conflict(error.constraint_name or "", error.sqlstate) from error
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise InvariantBroken(f"PostgreSQL refused a batch: {error}") from error
+
+
+class _Stopwatch:
+    """Measures the phases of one transaction."""
+
+    def __init__(self) -> None:
+        self._start = self._lap = perf_counter()
+
+    def lap(self, phase: str) -> None:
+        now = perf_counter()
+        metrics.APPEND_PHASE_SECONDS.labels(phase).observe(now - self._lap)
+        self._lap = now
+
+    def finish(self, attempts: Sequence[Attempt], booked: Booked) -> None:
+        metrics.APPEND_SECONDS.observe(self._lap - self._start)
+        metrics.APPEND_BATCH_COMMANDS.observe(len(attempts))
+        for event_type, count in Counter(row.type for row in booked.event_rows).items():
+            metrics.APPEND_EVENTS.labels(event_type).inc(count)

@@ -1,0 +1,92 @@
+"""What a batch of attempts must have locked and read, and the reading of it in one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from chronos.domain.account import AccountState, AccountStatus
+from chronos.domain.chart import AccountKind
+from chronos.domain.commands import Command
+from chronos.domain.ids import AccountId
+from chronos.store.locks import blocking_locks, key_lock
+from chronos.wire.booking import Attempt, Found, Head, KeyName, Needs, StoredReceipt
+
+NeedsOf = Callable[[Command], Needs]
+"""Tells what a command must have locked and read; the ledger's `needs_of`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a batch locks and reads; the union of what its attempts need."""
+
+    blocking: frozenset[int]
+    keys: dict[int, KeyName]
+    """The idempotency keys, by the number of their lock."""
+    accounts: tuple[str, ...]
+    transfers: tuple[str, ...]
+    external_ids: tuple[str, ...]
+    positions: int
+
+    @classmethod
+    def of(cls, attempts: Sequence[Attempt], needs_of: NeedsOf) -> Self:
+        """Adds up the needs of the attempts, each name once."""
+        needs = [needs_of(attempt.command) for attempt in attempts]
+        return cls(
+            blocking=frozenset().union(*map(blocking_locks, needs)),
+            keys={key_lock(attempt.key): attempt.key for attempt in attempts},
+            accounts=_once(n.accounts for n in needs),
+            transfers=_once(n.transfers for n in needs),
+            external_ids=_once(n.external_ids for n in needs),
+            positions=sum(n.events_max for n in needs),
+        )
+
+    def parameters(self) -> tuple[Any, ...]:
+        """Gives the parameters of `READ_FOUND`."""
+        names = self.keys.values()
+        return (
+            self.positions,
+            self.accounts,
+            self.transfers,
+            self.external_ids,
+            [principal for principal, _ in names],
+            [key for _, key in names],
+        )
+
+
+def found_in(row: Any, busy_keys: frozenset[KeyName], zone: ZoneInfo) -> Found:
+    """Reads the one row of `READ_FOUND`."""
+    return Found(
+        heads={AccountId(head[0]): _head(head, zone) for head in row["heads"]},
+        transfers=frozenset(row["transfers"]),
+        external_ids=dict(row["external_ids"]),
+        receipts={
+            (principal, key): StoredReceipt(request_hash=digest, status=status, body=body)
+            for principal, key, digest, status, body in row["receipts"]
+        },
+        busy_keys=busy_keys,
+        now=row["now"],
+        positions=tuple(row["positions"]),
+    )
+
+
+def _head(columns: Sequence[Any], zone: ZoneInfo) -> Head:
+    name, currency, kind, version, booked, held, limit, status, opened_at, digest, at = columns
+    state = AccountState(
+        account_id=AccountId(name),
+        currency=currency,
+        kind=AccountKind(kind),
+        version=version,
+        booked=booked,
+        held=held,
+        overdraft_limit=limit,
+        status=AccountStatus(status),
+        opened_on=opened_at.astimezone(zone).date(),
+    )
+    return Head(state=state, hash=digest, recorded_at=at)
+
+
+def _once(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for some in names for name in some))

@@ -1,0 +1,301 @@
+"""Group commit: attempts that arrive while a transaction is in flight share the next one.
+
+Phases of an attempt: `submit` puts it into the queue → a lane takes it with others → one
+transaction → each waiting caller gets its receipt.
+
+* A lane is one connection that runs one batch after the other. While one lane waits for the
+  disk, another may decide.
+* An attempt that needs a lock which another lane holds now stays in the queue, and so does
+  every later one that shares a lock with it: lanes of one process never wait for each other
+  inside PostgreSQL, and nobody is overtaken by an attempt on the same account.
+* The same principal and key, sent again while the first is under way, joins the first: one
+  decision, an answer for each.
+* A batch that lost a race (a unique key, a deadlock) wrote nothing; its attempts are run one by
+  one, each in its own transaction, where the rows that won are visible and the core refuses or
+  the receipt is replayed. A mistake in one attempt is found in the same way: its neighbours
+  succeed.
+* A caller that gives up takes only itself away. An attempt for which nobody waits any more, and
+  which no lane has taken, is not run.
+
+Bounds: `pending_max` attempts, `batch_max` of them and `LOCKS_MAX` locks in a transaction,
+`deadline_s` for each caller, `ALONE_TRIES_MAX` tries for an attempt that keeps losing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Final, Protocol, Self
+
+from chronos.errors import DeadlineExceeded, Overloaded, Unavailable
+from chronos.store.event_store import Conflict
+from chronos.store.faults import SERVICE
+from chronos.store.found import NeedsOf
+from chronos.store.locks import LOCKS_MAX, blocking_locks, key_lock
+from chronos.telemetry import metrics
+from chronos.wire.booking import Attempt, Booked, KeyName
+from chronos.wire.receipt import Receipt, problem_receipt
+
+ALONE_TRIES_MAX: Final = 5
+_STOPPING: Final = "this process is stopping"
+
+
+class Committer(Protocol):
+    """Commits one batch after the other: an `EventStore`, or a fake."""
+
+    async def commit(self, attempts: Sequence[Attempt]) -> Booked:
+        """Decides and writes a batch in one transaction."""
+        ...
+
+    async def close(self) -> None:
+        """Gives its connection back."""
+        ...
+
+
+class Previewer(Protocol):
+    """Decides without writing: a `Preview`, or a fake."""
+
+    async def preview(self, attempt: Attempt) -> Receipt:
+        """Tells what the attempt would bring now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of one process's group commit."""
+
+    pending_max: int
+    """Attempts that wait or run; one more is `Overloaded`."""
+    batch_max: int
+    """Attempts in one transaction."""
+    deadline_s: float
+    """Longest time that a caller waits for its receipt."""
+    drain_s: float
+    """Longest time that closing waits for attempts under way."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """One attempt under way and everybody who waits for it."""
+
+    attempt: Attempt
+    locks: frozenset[int]
+    arrived_s: float
+    waiters: list[asyncio.Future[Receipt]] = field(default_factory=list)
+
+    def is_abandoned(self) -> bool:
+        return all(waiter.done() for waiter in self.waiters)
+
+
+class GroupCommit:
+    """The journal of one API process, as the ledger's port asks for it."""
+
+    def __init__(
+        self,
+        committers: Sequence[Committer],
+        previewer: Previewer,
+        *,
+        needs_of: NeedsOf,
+        limits: Limits,
+    ):
+        self._committers = committers
+        self._previewer = previewer
+        self._needs_of = needs_of
+        self._limits = limits
+        self._queue: deque[_Job] = deque()
+        self._jobs: dict[KeyName, _Job] = {}
+        self._held: set[int] = set()
+        self._work = asyncio.Event()
+        self._lanes: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def __aenter__(self) -> Self:
+        """Starts one lane for each committer."""
+        self._lanes = [
+            asyncio.create_task(self._run_lane(committer), name=f"commit lane {number}")
+            for number, committer in enumerate(self._committers)
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stops as `close` does."""
+        await self.close()
+
+    async def submit(self, attempt: Attempt) -> Receipt:
+        """Commits one attempt and gives its receipt, or the stored one of the same key.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer; nothing is known of the outcome.
+            DeadlineExceeded: It took too long; the outcome is unknown.
+            Overloaded: Too many attempts wait; nothing was done.
+        """
+        if self._stopping:
+            raise Unavailable(SERVICE, _STOPPING)
+        job = self._jobs.get(attempt.key)
+        if job is None:
+            job = self._enqueue(attempt)
+        elif job.attempt.request_hash != attempt.request_hash:
+            return _reused(attempt)
+        waiter: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        job.waiters.append(waiter)
+        try:
+            async with asyncio.timeout(self._limits.deadline_s):
+                return await waiter
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                SERVICE, f"no receipt within {self._limits.deadline_s:g} s"
+            ) from error
+
+    async def preview(self, attempt: Attempt) -> Receipt:
+        """Decides an attempt on the present state and writes nothing.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        return await self._previewer.preview(attempt)
+
+    @property
+    def pending(self) -> int:
+        """How many attempts wait or run now."""
+        return len(self._jobs)
+
+    async def close(self) -> None:
+        """Takes no more attempts, finishes those under way, gives up the rest at the bound."""
+        self._stopping = True
+        self._work.set()
+        if self._lanes:
+            _, late = await asyncio.wait(self._lanes, timeout=self._limits.drain_s)
+            for lane in late:
+                lane.cancel()
+            await asyncio.gather(*self._lanes, return_exceptions=True)
+        for job in [*self._jobs.values()]:
+            self._fail(job, Unavailable(SERVICE, _STOPPING))
+        for committer in self._committers:
+            await committer.close()
+
+    def _enqueue(self, attempt: Attempt) -> _Job:
+        if len(self._jobs) >= self._limits.pending_max:
+            raise Overloaded(SERVICE, f"{len(self._jobs)} commands are waiting already")
+        locks = blocking_locks(self._needs_of(attempt.command)) | {key_lock(attempt.key)}
+        job = _Job(attempt, locks, perf_counter())
+        self._jobs[attempt.key] = job
+        self._queue.append(job)
+        if locks.isdisjoint(self._held):  # else the lane that holds them wakes the others
+            self._work.set()
+        metrics.COMMANDS_PENDING.set(len(self._jobs))
+        return job
+
+    async def _run_lane(self, committer: Committer) -> None:
+        while True:
+            batch = self._next_batch()
+            if batch:
+                await self._run(committer, batch)
+            elif self._stopping and not self._queue:
+                return
+            else:
+                self._work.clear()
+                await self._work.wait()
+
+    def _next_batch(self) -> list[_Job]:
+        """Takes what may run together now, oldest first, and marks its locks as held."""
+        batch: list[_Job] = []
+        left: list[_Job] = []
+        taken: set[int] = set()
+        kept_out = set(self._held)
+        most = self._limits.batch_max
+        while self._queue and len(batch) < most and len(left) < most:
+            job = self._queue.popleft()
+            if job.is_abandoned():
+                self._forget(job)
+            elif not job.locks.isdisjoint(kept_out):
+                kept_out |= job.locks
+                left.append(job)
+            elif batch and len(taken | job.locks) > LOCKS_MAX:
+                left.append(job)
+                break
+            else:
+                taken |= job.locks
+                batch.append(job)
+        self._queue.extendleft(reversed(left))
+        self._held |= taken
+        return batch
+
+    async def _run(self, committer: Committer, batch: list[_Job]) -> None:
+        """Commits a batch; whatever happens, every job of it ends and its locks are free."""
+        started_s = perf_counter()
+        for job in batch:
+            metrics.COMMAND_WAIT_SECONDS.observe(started_s - job.arrived_s)
+        try:
+            await self._commit(committer, batch)
+        finally:
+            for job in batch:
+                self._held -= job.locks
+                self._fail(job, Unavailable(SERVICE, _STOPPING))
+            self._work.set()
+            metrics.COMMANDS_PENDING.set(len(self._jobs))
+
+    async def _commit(self, committer: Committer, batch: list[_Job]) -> None:
+        try:
+            booked = await committer.commit([job.attempt for job in batch])
+        except Unavailable as fault:
+            metrics.POSTGRES_UNAVAILABLE.labels(type(fault).__name__).inc()
+            for job in batch:
+                self._fail(job, fault)
+        # A race that was lost, or our own mistake. Alone, each attempt shows which: neighbours
+        # and the lane must not die of one, and its own sender is told.
+        except Exception:  # noqa: BLE001 - see above
+            for job in batch:
+                await self._commit_alone(committer, job)
+        else:
+            self._answer(batch, booked)
+
+    async def _commit_alone(self, committer: Committer, job: _Job) -> None:
+        """Runs one attempt by itself until it wins, its own deadline or the bound ends it."""
+        for _ in range(ALONE_TRIES_MAX):
+            if job.is_abandoned():
+                break
+            try:
+                booked = await committer.commit([job.attempt])
+            except Conflict as conflict:
+                metrics.APPEND_RETRIES.labels(conflict.sqlstate).inc()
+            except Exception as error:  # noqa: BLE001 - handed to its sender
+                self._fail(job, error)
+                return
+            else:
+                self._answer([job], booked)
+                return
+        self._fail(job, Unavailable(SERVICE, "the command kept losing against others"))
+
+    def _answer(self, batch: Sequence[_Job], booked: Booked) -> None:
+        stored = {(row.principal, row.idempotency_key) for row in booked.receipt_rows}
+        for job, receipt in zip(batch, booked.receipts, strict=True):
+            self._forget(job)
+            answer = receipt
+            for waiter in job.waiters:
+                if not waiter.done():
+                    waiter.set_result(answer)
+                if job.attempt.key in stored:
+                    answer = replace(receipt, replayed=True)
+
+    def _fail(self, job: _Job, fault: Exception) -> None:
+        self._forget(job)
+        for waiter in job.waiters:
+            if not waiter.done():
+                waiter.set_exception(fault)
+
+    def _forget(self, job: _Job) -> None:
+        if self._jobs.get(job.attempt.key) is job:
+            del self._jobs[job.attempt.key]
+
+
+def _reused(attempt: Attempt) -> Receipt:
+    return problem_receipt(
+        "idempotency_key_reused",
+        f"Idempotency-Key {attempt.idempotency_key} is being used for another request; "
+        "choose a new key for a new intention.",
+        instance=attempt.instance,
+        request_id=attempt.request_id,
+    )
