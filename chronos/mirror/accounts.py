@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 from elasticsearch import AsyncElasticsearch
 
-from chronos.errors import InvariantBroken
+from chronos.errors import InvariantBroken, Unavailable
 from chronos.mirror.bulk import BulkOutcome, Document, send_documents
 from chronos.mirror.guard import guarded
 from chronos.wire.balance import Balance
 
 SEARCHED_FIELDS = ("account_id.words", "external_id.words", "metadata_words")
+READ_ACCOUNTS_MAX = 1000
 _ROWS_PER_SCAN = 1000
 
 
@@ -83,7 +84,24 @@ class AccountIndex:
             answer = await self._client.options(ignore_status=404).get(
                 index=self._alias, id=account_id
             )
-        return from_source(answer["_source"]) if answer.get("found") else None
+        if "found" not in answer:
+            raise Unavailable("elasticsearch", f"no index behind {self._alias}")
+        return from_source(answer["_source"]) if answer["found"] else None
+
+    async def read_many(self, account_ids: Sequence[str]) -> list[Balance | None]:
+        """Reads accounts' newest documents in the order asked, at most `READ_ACCOUNTS_MAX`.
+
+        Raises:
+            Unavailable: Elasticsearch does not answer.
+        """
+        if len(account_ids) > READ_ACCOUNTS_MAX:
+            raise ValueError(f"{len(account_ids)} accounts asked, {READ_ACCOUNTS_MAX} at most")
+        with guarded():
+            answer = await self._client.mget(index=self._alias, ids=list(account_ids))
+        return [
+            from_source(document["_source"]) if document.get("found") else None
+            for document in answer["docs"]
+        ]
 
     async def scan(self) -> AsyncIterator[Balance]:
         """Yields every account that a search finds, by account id."""

@@ -34,6 +34,7 @@ class Entry:
     event_id: str
     account_id: str
     version: int
+    recorded_at: datetime
     body: bytes
     """The event's canonical JSON, as the journal and Kafka have it."""
     digest: bytes
