@@ -17,15 +17,14 @@ import faust
 import msgspec
 import structlog
 from aiohttp import web
-from chronos.wire.problems import PROBLEMS, problem_body
+from faust.web import View
 
 from chronos.clock import Clock, IdSource, SystemClock, SystemIds
 from chronos.errors import Unavailable
 from chronos.telemetry.balances_metrics import QUERY_ANSWERS, QUERY_SECONDS
+from chronos.wire.problems import CONTENT_TYPE, PROBLEMS, InputError, problem_body
 
 JSON_TYPE = "application/json"
-PROBLEM_TYPE = "application/problem+json"
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 READ_SCOPE = "read"
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
@@ -58,6 +57,7 @@ class Refusal(Exception):
         detail: One sentence for the person who sent the request.
         parameter: The query parameter at fault, named again in `errors`.
         retry_after_s: Whole seconds for the `Retry-After` header.
+        status: The HTTP status where it is not the code's own.
         extra: Further members of the document.
     """
 
@@ -68,6 +68,7 @@ class Refusal(Exception):
         *,
         parameter: str | None = None,
         retry_after_s: int | None = None,
+        status: int | None = None,
         extra: dict[str, Any] | None = None,
     ):
         super().__init__(detail)
@@ -75,6 +76,7 @@ class Refusal(Exception):
         self.detail = detail
         self.parameter = parameter
         self.retry_after_s = retry_after_s
+        self.status = PROBLEMS[code].status if status is None else status
         self.extra = extra
 
 
@@ -95,26 +97,20 @@ def problem_answer(
         request_id: The same as in the header `X-Request-Id`.
         headers: Names and values in turn, added to the answer.
     """
-    errors: tuple[dict[str, str], ...] = ()
+    errors: tuple[InputError, ...] = ()
     if refusal.parameter is not None:
-        errors = (
-            {
-                "pointer": f"#/query/{refusal.parameter}",
-                "code": refusal.code,
-                "detail": refusal.detail,
-            },
-        )
+        pointer = f"#/query/{refusal.parameter}"
+        errors = (InputError(pointer=pointer, code=refusal.code, detail=refusal.detail),)
     body = problem_body(
         refusal.code,
         refusal.detail,
         instance=request.path,
         request_id=request_id,
+        status=refusal.status,
         errors=errors,
-        extra=refusal.extra or {},
+        extra=refusal.extra,
     )
-    response = web.Response(
-        body=body, status=PROBLEMS[refusal.code].status, content_type=PROBLEM_TYPE
-    )
+    response = web.Response(body=body, status=refusal.status, content_type=CONTENT_TYPE)
     if refusal.retry_after_s is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_s)
     for name, value in zip(headers[::2], headers[1::2], strict=True):
@@ -145,7 +141,8 @@ class Respond:
         self.keys = keys
         self.ids = ids or SystemIds()
         self.clock = clock or SystemClock()
-        app.web.web_app.middlewares.append(self._say_what_the_router_says)
+        server: Any = app.web
+        server.web_app.middlewares.append(self._say_what_the_router_says)
 
     def add_view(self, path: str, answer: Answer, *, name: str, is_open: bool = False) -> None:
         """Serves GET and HEAD of `path` by `answer`.
@@ -158,7 +155,7 @@ class Respond:
         """
         net = self._net(answer, name, is_open=is_open)
 
-        class Endpoint(faust.web.View):  # type: ignore[name-defined,misc]  # Faust has no types
+        class Endpoint(View):
             """Hands the request to the net; Faust's own dispatch would lose our headers."""
 
             view_path = path

@@ -1,0 +1,382 @@
+"""Events -> the table `balances` -> Redis.
+
+Phases of one batch:
+
+1. Each record is read: ours or not, which account and version, by its headers alone.
+2. Against the account as the table and this batch know it: an older version is skipped, the
+   next one is folded, a later one first has the missing events read from the journal, and bytes
+   that cannot be read are read again from the journal. Nothing is written yet.
+3. One table write per changed account. Waiting readers wake, Redis is handed the same values.
+4. Kafka acknowledges every changelog record. Only then are the events acknowledged.
+
+A crash between any two awaits delivers the batch again, and versions make that harmless. A
+value that is written but lost on its way to the changelog is written again when its event comes
+again. What contradicts itself (a fold unlike the stored after-values, a broken hash chain, one
+version with two contents) raises `InvariantBroken` with nothing written: the worker stops, exit
+code 70.
+
+Bounds: a batch is bounded by `batch_events_max`, a page of missing events by the journal. When
+the journal does not answer the batch is begun again, for as long as it takes, and stays
+unacknowledged meanwhile. Redis is never waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import mode
+import structlog
+from faust.types import EventT
+
+from chronos.clock import Clock
+from chronos.errors import InvariantBroken
+from chronos.stream.app import ChronosApp
+from chronos.stream.consume import Consumption, Taken, consume
+from chronos.telemetry.balances_metrics import (
+    BALANCE_BATCH_SECONDS,
+    BALANCE_CHANGELOG_RETRIES,
+    BALANCE_EVENTS,
+    BALANCE_TABLE_WRITES,
+    COMMIT_TO_TABLE_SECONDS,
+    GAPS_REPAIRED,
+)
+from chronos.wire.balance import Balance
+from chronos.wire.codec import Recorded, UnreadableEvent, decode_event
+from tables.balances import BalancesTable, Batch
+
+Sent = tuple[EventT[Any], Balance, Awaitable[Any]]
+"""A table write: on behalf of which event, the value, its changelog acknowledgement."""
+
+NAME = "balances"
+_VERSION_DIGITS_MAX = 16
+_HASH_DIGITS = 64
+
+log = structlog.get_logger("agents.balances")
+
+_applied = BALANCE_EVENTS.labels("applied")
+_duplicates = BALANCE_EVENTS.labels("duplicate")
+_repaired = BALANCE_EVENTS.labels("repaired")
+_undecodable = BALANCE_EVENTS.labels("undecodable")
+_table_age = COMMIT_TO_TABLE_SECONDS.labels("table")
+
+
+class StoredEvent(Protocol):
+    """One row of the journal."""
+
+    @property
+    def version(self) -> int:
+        """The account's version after it."""
+        ...
+
+    @property
+    def hash(self) -> bytes:
+        """32 bytes."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The stored bytes."""
+        ...
+
+
+class Journal(Protocol):
+    """Reads events where they were committed; `chronos.store` has the real one."""
+
+    async def events_of(self, account_id: str, after_version: int) -> Sequence[StoredEvent]:
+        """Reads an account's next events in order, a page of them; none after the last."""
+        ...
+
+    async def event_at(self, account_id: str, version: int) -> StoredEvent | None:
+        """Reads one event, or None where there is none."""
+        ...
+
+
+class Copy(Protocol):
+    """Takes balances to Redis without ever waiting; `RedisFollower` is the real one."""
+
+    def put(self, balances: Iterable[Balance]) -> None:
+        """Takes the newest balances."""
+        ...
+
+    def refill(self, cause: str) -> None:
+        """Asks for everything kept here to be written again."""
+        ...
+
+    def raise_if_broken(self) -> None:
+        """Raises what ended its task."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the headers of an event's record say about it."""
+
+    account_id: str
+    version: int
+    event_id: str
+    digest: bytes
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts what became of the events of one batch; counted once, when the batch is done."""
+
+    applied: int = 0
+    duplicates: int = 0
+    repaired: int = 0
+    undecodable: int = 0
+    gaps: int = 0
+
+    def count(self) -> None:
+        """Adds the counts to the metrics."""
+        _applied.inc(self.applied)
+        _duplicates.inc(self.duplicates)
+        _repaired.inc(self.repaired)
+        _undecodable.inc(self.undecodable)
+        GAPS_REPAIRED.inc(self.gaps)
+
+
+class BalancesAgent:
+    """Takes batches of event records into the table.
+
+    Args:
+        table: Where balances are kept.
+        journal: Where missing and unreadable events are read again.
+        copy: Takes the same values to Redis.
+        clock: Tells the age of events.
+    """
+
+    def __init__(
+        self,
+        table: BalancesTable,
+        *,
+        journal: Journal,
+        copy: Copy,
+        clock: Clock,
+    ):
+        self._table = table
+        self._journal = journal
+        self._copy = copy
+        self._clock = clock
+
+    async def take(self, batch: Sequence[Taken[Head]]) -> None:
+        """Applies a batch; returns when it may be acknowledged.
+
+        Raises:
+            InvariantBroken: The records, the table and the journal contradict each other.
+            Unavailable: The journal was needed and is away; the batch may be taken again.
+        """
+        self._copy.raise_if_broken()
+        started_s = self._clock.monotonic_s()
+        folded = Batch(self._table)
+        tally = Tally()
+        for taken in batch:
+            await self._take_one(folded, tally, taken.event, taken.item)
+        await self._write(folded)
+        tally.count()
+        BALANCE_BATCH_SECONDS.observe(self._clock.monotonic_s() - started_s)
+
+    async def unreadable(self, event: EventT[Any], error: ValueError) -> Head:
+        """Never gets to work: whose head cannot be read counts as foreign."""
+        raise InvariantBroken(f"A record of ours has no head: {event.message}.") from error
+
+    async def _take_one(
+        self, folded: Batch, tally: Tally, event: EventT[Any], head: Head
+    ) -> None:
+        known = folded.balance(head.account_id.encode(), event.message.partition)
+        if head.version > _version(known) + 1:
+            known = await self._repair(folded, tally, event, head)
+        if known is not None and head.version <= known.version:
+            tally.duplicates += 1
+            _skip(folded, event, head, known)
+            return
+        body, digest = event.message.value or b"", head.digest
+        recorded = _decoded(body, head.account_id)
+        if recorded is None:
+            stored = await self._stored(head)
+            body, digest = stored.body, stored.hash
+            recorded = _readable(stored, head.account_id)
+            tally.undecodable += 1
+        folded.apply(event, recorded, body, digest)
+        tally.applied += 1
+
+    async def _repair(
+        self, folded: Batch, tally: Tally, event: EventT[Any], head: Head
+    ) -> Balance | None:
+        known = folded.balance(head.account_id.encode(), event.message.partition)
+        log.warning(
+            "gap_in_versions", known=_version(known), found=head.version, event_id=head.event_id
+        )
+        tally.gaps += 1
+        while _version(known) < head.version:
+            page = await self._journal.events_of(head.account_id, _version(known))
+            if not page:
+                raise _absent(head)
+            for stored in page:
+                recorded = _readable(stored, head.account_id)
+                known = folded.apply(event, recorded, stored.body, stored.hash)
+                tally.repaired += 1
+        return known
+
+    async def _stored(self, head: Head) -> StoredEvent:
+        log.warning("record_unreadable", version=head.version, event_id=head.event_id)
+        stored = await self._journal.event_at(head.account_id, head.version)
+        if stored is None:
+            raise _absent(head)
+        return stored
+
+    async def _write(self, folded: Batch) -> None:
+        now = self._clock.now()
+        written: list[Balance] = []
+        sent: list[Sent] = []
+        for event, balance in folded.writes:
+            sent.append((event, balance, self._table.write(event, balance)))
+            written.append(balance)
+            age = now - datetime.fromisoformat(balance.recorded_at)
+            _table_age.observe(max(0.0, age.total_seconds()))
+        if not sent:
+            return
+        BALANCE_TABLE_WRITES.inc(len(sent))
+        self._copy.put(written)
+        while sent:
+            sent = await self._unacknowledged(sent)
+
+    async def _unacknowledged(self, sent: list[Sent]) -> list[Sent]:
+        answers = await asyncio.gather(*(ack for _, _, ack in sent), return_exceptions=True)
+        again: list[Sent] = []
+        for (event, balance, _), answer in zip(sent, answers, strict=True):
+            if isinstance(answer, BaseException):
+                # Faust only logs this: the table would be right here and old after a move.
+                BALANCE_CHANGELOG_RETRIES.inc()
+                log.warning("changelog_write_failed", reason=repr(answer))
+                again.append((event, balance, self._table.write(event, balance)))
+        return again
+
+
+def register(
+    app: ChronosApp, table: BalancesTable, *, journal: Journal, copy: Copy, clock: Clock
+) -> Any:
+    """Registers the agent, and the filling of Redis after each assignment, with the app."""
+    agent = BalancesAgent(table, journal=journal, copy=copy, clock=clock)
+    settings = app.settings
+    how = Consumption(
+        agent=NAME,
+        decode=_head,
+        repair=agent.unreadable,
+        step=agent.take,
+        is_ours=is_ours,
+        batch_events_max=settings.batch_events_max,
+        batch_wait_s=settings.batch_wait_ms / 1000,
+    )
+    topic = app.topic(
+        app.names.events,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        partitions=settings.partitions,
+        allow_empty=True,
+    )
+
+    async def balances(stream: AsyncIterable[bytes]) -> None:
+        await consume(app, stream, how)
+
+    async def fill_redis(*_: Any, **__: Any) -> None:
+        copy.refill("assignment")
+
+    app.on_rebalance_complete.connect(fill_redis)
+    return app.agent(
+        topic, name=NAME, concurrency=1, supervisor_strategy=mode.CrashingSupervisor
+    )(balances)
+
+
+def _skip(folded: Batch, event: EventT[Any], head: Head, known: Balance) -> None:
+    if head.version < known.version:
+        return
+    if head.digest.hex() != known.hash or head.event_id != known.event_id:
+        raise InvariantBroken(
+            f"Account {head.account_id}, version {head.version}: Kafka has event "
+            f"{head.event_id}, the table has {known.event_id} at the same version. Was "
+            "PostgreSQL restored behind Kafka? Run `chronos reconcile`.",
+            account_id=head.account_id,
+            version=head.version,
+        )
+    # Delivered again: it was not acknowledged, so the changelog may lack this value.
+    folded.write_again(event, known)
+
+
+def is_ours(event: EventT[Any]) -> bool:
+    """Tells our events from foreign records: a key, and readable CloudEvents headers."""
+    return read_head(event) is not None
+
+
+def _head(event: EventT[Any]) -> Head:
+    head = read_head(event)
+    if head is None:
+        raise ValueError("no key or no readable CloudEvents headers")
+    return head
+
+
+def read_head(event: EventT[Any]) -> Head | None:
+    """Reads what a record's key and headers say; None for a record that is not one of ours."""
+    key = event.message.key
+    headers = _headers(event)
+    version = headers.get("ce_version", b"")
+    digest = headers.get("ce_hash", b"")
+    event_id = headers.get("ce_id", b"")
+    if not key or b"" in (version, digest, event_id) or "ce_type" not in headers:
+        return None
+    if not (version.isdigit() and len(version) <= _VERSION_DIGITS_MAX):
+        return None
+    try:
+        return Head(key.decode(), int(version), event_id.decode(), _digest(digest))
+    except ValueError:
+        return None
+
+
+def _headers(event: EventT[Any]) -> Mapping[str, bytes]:
+    headers = event.message.headers
+    return dict(headers) if headers else {}
+
+
+def _digest(text: bytes) -> bytes:
+    if len(text) != _HASH_DIGITS:
+        raise ValueError("not a SHA-256 in hexadecimal")
+    return bytes.fromhex(text.decode())
+
+
+def _version(balance: Balance | None) -> int:
+    return 0 if balance is None else balance.version
+
+
+def _decoded(body: bytes, account_id: str) -> Recorded | None:
+    try:
+        recorded = decode_event(body)
+    except UnreadableEvent:
+        return None
+    return recorded if recorded.event.account_id == account_id else None
+
+
+def _readable(stored: StoredEvent, account_id: str) -> Recorded:
+    recorded = _decoded(stored.body, account_id)
+    if recorded is None:
+        raise InvariantBroken(
+            f"Account {account_id}, version {stored.version}: the journal's own bytes cannot "
+            "be read. Run `chronos verify`.",
+            account_id=account_id,
+            version=stored.version,
+        )
+    return recorded
+
+
+def _absent(head: Head) -> InvariantBroken:
+    return InvariantBroken(
+        f"Account {head.account_id}, version {head.version}: Kafka has event {head.event_id}, "
+        "the journal has none. Was PostgreSQL restored behind Kafka? Run `chronos reconcile`.",
+        account_id=head.account_id,
+        version=head.version,
+    )

@@ -1,0 +1,84 @@
+"""A mark in Redis that says "this process filled you": how a loss of Redis' data is noticed.
+
+A connection error tells that Redis was away. A FLUSHALL, a restart within the blink of an eye
+or a restart from an old dump tell nothing. So whoever filled Redis leaves a key and remembers
+which run of the server took it; when either is gone, the copy has to be filled again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from chronos.errors import Unavailable
+
+_DEADLINE_S = 1.0
+
+
+class FilledMark:
+    """Sets and finds the mark of one process.
+
+    Args:
+        url: Redis.
+        key: The mark's name, unlike that of any other process.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        self._key = key
+        self._run: str | None = None
+        self._client: Any = Redis.from_url(
+            url,
+            protocol=2,
+            socket_timeout=_DEADLINE_S,
+            socket_connect_timeout=_DEADLINE_S,
+            max_connections=1,
+            retry=Retry(NoBackoff(), 1),
+        )
+
+    async def begin(self) -> None:
+        """Notes which run of the server is about to be filled; to be called before the filling.
+
+        Raises:
+            Unavailable: Redis did not answer in time.
+        """
+        self._run = await self._ask(self._run_id())
+
+    async def set(self) -> None:
+        """Leaves the mark; to be called after the filling.
+
+        Raises:
+            Unavailable: Redis did not answer in time.
+        """
+        await self._ask(self._client.set(self._key, self._run or ""))
+
+    async def is_there(self) -> bool:
+        """Tells whether the server still runs as it did and still has the mark.
+
+        Raises:
+            Unavailable: Redis did not answer in time.
+        """
+        if self._run is None or await self._ask(self._run_id()) != self._run:
+            return False
+        mark: bytes | None = await self._ask(self._client.get(self._key))
+        return mark == self._run.encode()
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._client.aclose()
+
+    async def _run_id(self) -> str:
+        return str((await self._client.info("server"))["run_id"])
+
+    async def _ask(self, question: Any) -> Any:
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                return await question
+        except TimeoutError as error:
+            raise Unavailable("redis", f"no answer within {_DEADLINE_S:g} s") from error
+        except (RedisError, OSError) as error:
+            raise Unavailable("redis", f"{type(error).__name__}: {error}") from error

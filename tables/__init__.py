@@ -1,0 +1,1 @@
+"""Faust tables: the state that workers keep, and how it is made from events."""

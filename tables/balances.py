@@ -1,0 +1,230 @@
+"""The table `balances`: account id -> the account after its newest event.
+
+The agent is its only writer: one write per key and batch, each sent to the changelog, whose
+acknowledgement the writer awaits before it acknowledges the events. RocksDB holds the table,
+one database per partition, in this process's own folder. A partition's database is never kept
+in a variable across an await: RocksDB frees its lock file only with the last reference, and a
+rebalance waits for that.
+
+A view may wait until an account reaches a version. A waiter is a future in a list of its key;
+the writer resolves it right after the table write. Nothing polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import faust
+import msgspec
+from faust.types import TP, EventT
+
+from chronos.domain.events import Event
+from chronos.errors import InvariantBroken, Overloaded, SettingFault
+from chronos.stream.app import table_options
+from chronos.stream.consume import set_current_event
+from chronos.wire.balance import Balance, decode_balance, encode_balance, fold
+from chronos.wire.codec import Recorded
+from chronos.wire.topics import Names
+
+NAME = "balances"
+PAGE_BALANCES_MAX = 500
+WAITERS_MAX = 20_000
+# Faust keeps its own row in each database: the changelog offset up to which it is filled.
+_OFFSET_KEY = b"__faust\0offset__"
+
+
+class BalancesTable:
+    """Reads and writes the Faust table, partition by partition.
+
+    Args:
+        app: The Faust app of the balances worker.
+        names: Derives the name of the changelog topic.
+        partitions: Equal to the partitions of the events topic.
+    """
+
+    def __init__(self, app: faust.App, names: Names, *, partitions: int):
+        self._app = app
+        self._changelog = names.balances_changelog
+        self._waiters: dict[bytes, list[tuple[int, asyncio.Future[None]]]] = {}
+        self._waiting = 0
+        self.partitions = partitions
+        table: Any = app.Table(
+            NAME,
+            key_type=bytes,
+            value_type=bytes,
+            partitions=partitions,
+            store="rocksdb://",
+            options=table_options(),
+            help="account id -> balance after its newest event",
+        )
+        self.table = table
+        if table.changelog_topic_name != self._changelog:
+            raise SettingFault(
+                "namespace", f"the changelog would be {table.changelog_topic_name}"
+            )
+
+    @property
+    def is_ready(self) -> bool:
+        """Tells whether the table is filled and no rebalance is under way."""
+        return bool(self._app.tables.actives_ready) and not self._app.rebalancing
+
+    def owns(self, partition: int) -> bool:
+        """Tells whether this worker keeps a partition of the table."""
+        is_active = self._app.assignor.is_active(TP(self._changelog, partition))
+        return is_active and partition in self._databases
+
+    def owned(self) -> list[int]:
+        """Lists the partitions that this worker keeps."""
+        return [partition for partition in range(self.partitions) if self.owns(partition)]
+
+    def owner_url(self, partition: int) -> str | None:
+        """Gives the address of the worker that keeps a partition, as the group last agreed."""
+        place = TP(self._changelog, partition)
+        for url, topics in self._app.assignor.tables_metadata().items():
+            if partition in topics.get(place.topic, ()):
+                return str(url)
+        return None
+
+    def read(self, key: bytes, partition: int) -> Balance | None:
+        """Reads the newest value of a key of an owned partition.
+
+        Raises:
+            KeyError: The partition is not open here.
+            InvariantBroken: The stored bytes are not a balance.
+        """
+        value = self._databases[partition].get(key)
+        return None if value is None else _decoded(key, value)
+
+    def write(self, event: EventT[Any], balance: Balance) -> asyncio.Future[Any]:
+        """Writes one value on behalf of an event of its partition.
+
+        Returns:
+            The changelog's acknowledgement by Kafka.
+        """
+        key = balance.account_id.encode()
+        # Outside of Faust's own iteration the store asks which event it writes for.
+        set_current_event(event)
+        value = encode_balance(balance)
+        self.table.data[key] = value
+        sent: asyncio.Future[Any] = self.table.send_changelog(
+            event.message.partition, key, value
+        )
+        self._wake(key, balance.version)
+        return sent
+
+    def page(self, partition: int, after: bytes) -> list[Balance]:
+        """Reads the next balances of an owned partition in the order of their keys.
+
+        Args:
+            partition: The partition; one that is not open here has no balances.
+            after: The last key of the page before; empty for the first page.
+        """
+        database = self._databases.get(partition)
+        if database is None:
+            return []
+        balances: list[Balance] = []
+        for key, value in database.items(from_key=after + b"\0" if after else b"\0"):
+            if key != _OFFSET_KEY:
+                balances.append(_decoded(key, value))
+                if len(balances) >= PAGE_BALANCES_MAX:
+                    break
+        return balances
+
+    async def wait_for(self, key: bytes, version: int, *, timeout_s: float) -> None:
+        """Returns when a value of at least this version was written here, or time is over.
+
+        Raises:
+            Overloaded: Too many readers wait already.
+        """
+        if self._waiting >= WAITERS_MAX:
+            raise Overloaded("balances", f"{WAITERS_MAX} readers wait for a version already")
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(key, []).append((version, reached))
+        self._waiting += 1
+        try:
+            await asyncio.wait((reached,), timeout=timeout_s)
+        finally:
+            self._waiting -= 1
+            left = [waiter for waiter in self._waiters.get(key, ()) if waiter[1] is not reached]
+            if left:
+                self._waiters[key] = left
+            else:
+                self._waiters.pop(key, None)
+
+    def _wake(self, key: bytes, version: int) -> None:
+        for wanted, reached in self._waiters.get(key, ()):
+            if wanted <= version and not reached.done():
+                reached.set_result(None)
+
+    @property
+    def _databases(self) -> dict[int, Any]:
+        # Faust's own look-up opens a database that is absent and asks all partitions in turn.
+        # There is no public look-up by partition.
+        databases: dict[int, Any] = self.table.data._dbs  # noqa: SLF001 - see above
+        return databases
+
+
+class Batch:
+    """Folds the events of one batch; the table stays as it is until the writes are taken.
+
+    Reads its own writes: the second event of an account sees the first one's balance.
+    """
+
+    def __init__(self, table: BalancesTable):
+        self._table = table
+        self._known: dict[bytes, Balance | None] = {}
+        self._writes: dict[bytes, tuple[EventT[Any], Balance]] = {}
+
+    @property
+    def writes(self) -> Iterable[tuple[EventT[Any], Balance]]:
+        """Gives the newest balance of each changed account, with an event of its partition."""
+        return self._writes.values()
+
+    def balance(self, key: bytes, partition: int) -> Balance | None:
+        """Reads an account as this batch has left it so far."""
+        if key not in self._known:
+            self._known[key] = self._table.read(key, partition)
+        return self._known[key]
+
+    def apply(
+        self, source: EventT[Any], recorded: Recorded, body: bytes, digest: bytes
+    ) -> Balance:
+        """Folds an account's next event.
+
+        Args:
+            source: The Faust event that led to it; names the partition.
+            recorded: The event, decoded.
+            body: Its stored bytes.
+            digest: Its hash, 32 bytes.
+
+        Raises:
+            InvariantBroken: The event does not continue the account's history.
+        """
+        key = _key(recorded.event)
+        before = self.balance(key, source.message.partition)
+        after = fold(before, recorded, body, digest)
+        self._known[key] = after
+        self._writes[key] = (source, after)
+        return after
+
+    def write_again(self, source: EventT[Any], balance: Balance) -> None:
+        """Plans the write of an unchanged value, for a changelog that may lack it."""
+        self._writes.setdefault(balance.account_id.encode(), (source, balance))
+
+
+def _key(event: Event) -> bytes:
+    return event.account_id.encode()
+
+
+def _decoded(key: bytes, value: bytes) -> Balance:
+    try:
+        return decode_balance(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        account_id = key.decode(errors="replace")
+        raise InvariantBroken(
+            f"The table holds something else than a balance for account {account_id}: {error}. "
+            "Stop the worker, delete its state folder and start it again.",
+            account_id=account_id,
+        ) from error
