@@ -78,6 +78,21 @@ CREATE TABLE receipts (
 );
 COMMENT ON TABLE receipts IS 'The first answer to each idempotency key, refusals included; a retry gets it again.';
 
+-- The shapes in which the writer hands over new rows: one parameter per table, an array of these.
+CREATE TYPE new_account AS (
+  account_id text, currency text, kind text, external_id text, opened_at timestamptz
+);
+CREATE TYPE new_event AS (
+  position bigint, account_id text, version bigint, event_id uuid, type text, schema_version smallint,
+  transfer_id text, leg smallint, hold_id text, reverses_transfer_id text, expires_at timestamptz, currency text,
+  amount bigint, booked_after bigint, held_after bigint, overdraft_limit_after bigint, status_after smallint,
+  principal text, value_date date, recorded_at timestamptz, hash bytea, body bytea
+);
+CREATE TYPE new_receipt AS (
+  principal text, idempotency_key text, request_hash bytea, status smallint, body bytea, position bigint,
+  account_id text, recorded_at timestamptz
+);
+
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
   RAISE EXCEPTION '% on % is refused: the journal is only ever added to', TG_OP, TG_TABLE_NAME

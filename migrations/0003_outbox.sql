@@ -30,6 +30,11 @@ CREATE TABLE outbox_2 (
 ) WITH (autovacuum_vacuum_insert_threshold = -1);
 CREATE INDEX outbox_2_xid ON outbox_2 (shard, xid, position);
 
+-- The shape in which the writer hands over new rows; the transaction id is PostgreSQL's to tell.
+CREATE TYPE new_outbox_row AS (
+  position bigint, shard smallint, partition smallint, topic text, key bytea, headers bytea, value bytea
+);
+
 CREATE TABLE outbox_current (
   which smallint NOT NULL CONSTRAINT outbox_current_known CHECK (which BETWEEN 0 AND 2)
 );

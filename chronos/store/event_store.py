@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -34,11 +34,7 @@ from chronos.store import pool
 from chronos.store.faults import translated
 from chronos.store.found import NeedsOf, Wanted, found_in
 from chronos.store.statements import (
-    ACCOUNT_COLUMNS,
-    EVENT_COLUMNS,
-    OUTBOX_COLUMNS,
     READ_FOUND,
-    RECEIPT_COLUMNS,
     TRY_KEYS,
     append_to,
     begin_and_lock,
@@ -128,7 +124,9 @@ class EventStore:
         stopwatch.lap("decide")
         if booked.receipt_rows:
             append = await self._append_to(connection, row["which"])
-            await append.fetchrow(*_columns(booked))
+            await append.fetchrow(
+                booked.account_rows, booked.event_rows, booked.outbox_rows, booked.receipt_rows
+            )
         stopwatch.lap("insert")
         await connection.execute("COMMIT")
         stopwatch.lap("commit")
@@ -186,17 +184,6 @@ async def _rolled_back(connection: asyncpg.Connection) -> bool:
     except (OSError, EOFError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
     return True
-
-
-def _columns(booked: Booked) -> Iterable[tuple[Any, ...]]:
-    """Turns rows into arrays, one for each parameter of the insert."""
-    for rows, names in (
-        (booked.account_rows, ACCOUNT_COLUMNS),
-        (booked.event_rows, EVENT_COLUMNS),
-        (booked.outbox_rows, OUTBOX_COLUMNS),
-        (booked.receipt_rows, RECEIPT_COLUMNS),
-    ):
-        yield from zip(*rows, strict=True) if rows else (() for _ in names)
 
 
 @contextmanager

@@ -5,8 +5,7 @@ Reads are in `reads.py` and `journal.py`, the outbox's in `outbox.py`, each besi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Final
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -91,98 +90,51 @@ SELECT
 """
 """Reads all that a batch needs in one new snapshot, and draws its positions; no lock."""
 
-_EVENT_TYPES: Final = MappingProxyType(
-    {
-        "position": "bigint",
-        "account_id": "text",
-        "version": "bigint",
-        "event_id": "uuid",
-        "type": "text",
-        "schema_version": "smallint",
-        "transfer_id": "text",
-        "leg": "smallint",
-        "hold_id": "text",
-        "reverses_transfer_id": "text",
-        "expires_at": "timestamptz",
-        "currency": "text",
-        "amount": "bigint",
-        "booked_after": "bigint",
-        "held_after": "bigint",
-        "overdraft_limit_after": "bigint",
-        "status_after": "smallint",
-        "principal": "text",
-        "value_date": "date",
-        "recorded_at": "timestamptz",
-        "hash": "bytea",
-        "body": "bytea",
-    }
-)
-_OUTBOX_TYPES: Final = MappingProxyType(
-    {
-        "position": "bigint",
-        "shard": "smallint",
-        "partition": "smallint",
-        "topic": "text",
-        "key": "bytea",
-        "headers": "bytea",
-        "value": "bytea",
-    }
-)
-_RECEIPT_TYPES: Final = MappingProxyType(
-    {
-        "principal": "text",
-        "idempotency_key": "text",
-        "request_hash": "bytea",
-        "status": "smallint",
-        "body": "bytea",
-        "position": "bigint",
-        "account_id": "text",
-        "recorded_at": "timestamptz",
-    }
-)
-_ACCOUNT_TYPES: Final = MappingProxyType(
-    {
-        "account_id": "text",
-        "currency": "text",
-        "kind": "text",
-        "external_id": "text",
-        "opened_at": "timestamptz",
-    }
-)
-EVENT_COLUMNS: Final = tuple(_EVENT_TYPES)
-OUTBOX_COLUMNS: Final = tuple(_OUTBOX_TYPES)
-RECEIPT_COLUMNS: Final = tuple(_RECEIPT_TYPES)
-ACCOUNT_COLUMNS: Final = tuple(_ACCOUNT_TYPES)
-
 
 def append_to(outbox: int) -> str:
     """Inserts all rows of a batch in one statement; takes row locks on new rows only.
 
     One statement, so that the zero-sum trigger sees all postings of each transfer, and one
-    round trip carries everything. Each parameter is a column: an array over the rows.
+    round trip carries everything. Each parameter is an array of rows: the driver encodes rows
+    in two thirds of the time that it needs for an array per column.
 
     Args:
         outbox: Number of the outbox table that commands write now.
     """
-    parts = [
-        ("accounts", _ACCOUNT_TYPES),
-        ("events", _EVENT_TYPES),
-        (f"outbox_{outbox:d}", _OUTBOX_TYPES),
-        ("receipts", _RECEIPT_TYPES),
-    ]
-    inserts, first = [], 1
-    for table, types in parts:
-        inserts.append(f"into_{table} AS ({_insert(table, types, first)})")
-        first += len(types)
-    return f"WITH {','.join(inserts)} SELECT"
+    return _APPEND.format(outbox=f"outbox_{outbox:d}")
 
 
-def _insert(table: str, types: Mapping[str, str], first: int) -> str:
-    columns = ", ".join(types)
-    arrays = ", ".join(
-        f"${number}::{kind}[]" for number, kind in enumerate(types.values(), first)
+_APPEND: Final = """
+WITH
+  into_accounts AS (
+    INSERT INTO accounts (account_id, currency, kind, external_id, opened_at)
+    SELECT account_id, currency, kind, external_id, opened_at
+    FROM unnest($1::new_account[])
+  ),
+  into_events AS (
+    INSERT INTO events (
+      position, account_id, version, event_id, type, schema_version, transfer_id, leg, hold_id,
+      reverses_transfer_id, expires_at, currency, amount, booked_after, held_after,
+      overdraft_limit_after, status_after, principal, value_date, recorded_at, hash, body
     )
-    return (
-        f"INSERT INTO {table} ({columns})"  # noqa: S608 - names from the tables above only
-        f" SELECT {columns} FROM unnest({arrays}) AS new ({columns})"
+    SELECT
+      position, account_id, version, event_id, type, schema_version, transfer_id, leg, hold_id,
+      reverses_transfer_id, expires_at, currency, amount, booked_after, held_after,
+      overdraft_limit_after, status_after, principal, value_date, recorded_at, hash, body
+    FROM unnest($2::new_event[])
+  ),
+  into_outbox AS (
+    INSERT INTO {outbox} (position, shard, partition, topic, key, headers, value)
+    SELECT position, shard, partition, topic, key, headers, value
+    FROM unnest($3::new_outbox_row[])
+  ),
+  into_receipts AS (
+    INSERT INTO receipts (
+      principal, idempotency_key, request_hash, status, body, position, account_id, recorded_at
     )
+    SELECT
+      principal, idempotency_key, request_hash, status, body, position, account_id, recorded_at
+    FROM unnest($4::new_receipt[])
+  )
+SELECT
+"""
