@@ -1,0 +1,1 @@
+"""Real PostgreSQL, Kafka, Redis and Elasticsearch, run as child processes."""

@@ -1,0 +1,184 @@
+"""The four servers together: managed as children, or foreign and only looked at.
+
+Both kinds have one shape: a name, an address, a probe. A managed one also says how it is
+started. The two that boot slowest, Elasticsearch and Kafka, are started first, the others while
+they boot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from chronos.embedded.artefacts import Artefacts
+from chronos.embedded.elasticsearch import ManagedElasticsearch
+from chronos.embedded.folder import DataFolder
+from chronos.embedded.kafka import ManagedKafka
+from chronos.embedded.machine import Machine, check_disk, check_memory
+from chronos.embedded.passwords import Passwords
+from chronos.embedded.ports import Ports
+from chronos.embedded.postgres import ManagedPostgres
+from chronos.embedded.probes import (
+    elasticsearch_serves,
+    kafka_serves,
+    postgres_serves,
+    redis_serves,
+)
+from chronos.embedded.process import Command
+from chronos.embedded.redis import ManagedRedis
+from chronos.embedded.report import Report
+from chronos.embedded.supervisor import Plan, Supervisor
+from chronos.errors import ChronosError
+
+_FOREIGN_READY_S = 30.0
+_PROBES: Mapping[str, Callable[[str], Awaitable[bool]]] = {
+    "elasticsearch": elasticsearch_serves,
+    "kafka": kafka_serves,
+    "postgres": postgres_serves,
+    "redis": redis_serves,
+}
+
+
+class Server(Protocol):
+    """What every server has, whoever runs it."""
+
+    @property
+    def name(self) -> str:
+        """Names it: postgres, kafka, redis or elasticsearch."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Gives the address that clients use, with the password where it has one."""
+        ...
+
+    @property
+    def ready_s(self) -> float:
+        """Gives the longest time until it must serve, in seconds."""
+        ...
+
+    async def probe(self) -> bool:
+        """Tells whether it serves now."""
+        ...
+
+
+class ManagedServer(Server, Protocol):
+    """A server that is a child of ours."""
+
+    async def command(self) -> Command:
+        """Prepares a start and says what to run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignServer:
+    """A server that others run, given by its address; it is never started or stopped."""
+
+    name: str
+    address: str
+    ready_s: float = _FOREIGN_READY_S
+
+    async def probe(self) -> bool:
+        """Tells whether it serves now."""
+        return await _PROBES[self.name](self.address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignAddresses:
+    """Servers that are given by address instead of being started; None: start one."""
+
+    postgres: str | None = None
+    kafka: str | None = None
+    redis: str | None = None
+    elasticsearch: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> ForeignAddresses:
+        """Reads the four variables that name servers."""
+        return cls(
+            postgres=environment.get("CHRONOS_POSTGRES_DSN") or None,
+            kafka=environment.get("CHRONOS_KAFKA") or None,
+            redis=environment.get("CHRONOS_REDIS_URL") or None,
+            elasticsearch=environment.get("CHRONOS_ELASTICSEARCH_URL") or None,
+        )
+
+
+class Servers:
+    """The four servers of one data folder."""
+
+    def __init__(
+        self,
+        *,
+        machine: Machine,
+        folder: DataFolder,
+        ports: Ports,
+        passwords: Passwords,
+        foreign: ForeignAddresses,
+        report: Report,
+    ):
+        artefacts = Artefacts(machine, report)
+        self._folder = folder
+        self._managed: tuple[ManagedServer, ...] = (
+            ManagedElasticsearch(
+                machine,
+                folder,
+                artefacts,
+                port=ports.elasticsearch,
+                transport_port=ports.elasticsearch_transport,
+            ),
+            ManagedKafka(
+                machine,
+                folder,
+                artefacts,
+                port=ports.kafka,
+                controller_port=ports.kafka_controller,
+            ),
+            ManagedPostgres(machine, folder, ports.postgres, passwords.owner),
+            ManagedRedis(machine, folder, ports.redis, passwords.redis),
+        )
+        given = {
+            name: address for name in _PROBES if (address := getattr(foreign, name)) is not None
+        }
+        self._managed = tuple(s for s in self._managed if s.name not in given)
+        self._foreign = tuple(ForeignServer(name, at) for name, at in given.items())
+
+    async def start(self, supervisor: Supervisor) -> None:
+        """Starts the managed servers side by side and waits until all four serve.
+
+        Raises:
+            ChronosError: One of them cannot be started, or does not serve in time.
+        """
+        if self._managed:
+            check_disk(self._folder.path)
+            check_memory()
+        faults: tuple[Exception | ExceptionGroup[Exception], ...] = ()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for server in self._managed:
+                    plan = Plan(
+                        name=server.name,
+                        command=server.command,
+                        probe=server.probe,
+                        ready_s=server.ready_s,
+                    )
+                    tasks.create_task(supervisor.start(plan))
+                for foreign in self._foreign:
+                    tasks.create_task(
+                        supervisor.wait_ready(foreign.name, foreign.probe, foreign.ready_s)
+                    )
+        except* ChronosError as group:
+            faults = group.exceptions
+        if faults:
+            # One sentence is enough to act on; the others often follow from the first.
+            raise faults[0]
+
+    def address(self, name: str) -> str:
+        """Gives the address of a server by its name.
+
+        Raises:
+            KeyError: There is no server of that name.
+        """
+        servers: tuple[Server, ...] = (*self._managed, *self._foreign)
+        return {server.name: server.address for server in servers}[name]
