@@ -10,9 +10,7 @@ from typing import NamedTuple, Protocol
 from chronos.client.ledger_client import LedgerClient
 from chronos.client.refusals import Refused
 from chronos.errors import Unavailable
-from chronos.mirror.accounts import from_source
 from chronos.mirror.elasticsearch import ElasticsearchMirror
-from chronos.mirror.guard import guarded
 from chronos.mirror.redis import RedisMirror
 from chronos.wire.balance import Balance
 
@@ -73,17 +71,13 @@ class ElasticsearchCopy:
 
     name = "elasticsearch"
 
-    def __init__(self, mirror: ElasticsearchMirror, alias: str) -> None:
+    def __init__(self, mirror: ElasticsearchMirror) -> None:
         self._mirror = mirror
-        self._alias = alias
 
     async def read_many(self, account_ids: Sequence[str]) -> list[Shown | None]:
         """Reads accounts in the order asked."""
-        with guarded():
-            answer = await self._mirror.client.mget(index=self._alias, ids=list(account_ids))
         return [
-            _shown(from_source(document["_source"])) if document.get("found") else None
-            for document in answer["docs"]
+            _shown(balance) for balance in await self._mirror.accounts.read_many(account_ids)
         ]
 
     async def account_ids(self) -> AsyncIterator[str]:

@@ -69,7 +69,7 @@ async def reconcile(targets: Targets, *, wait_s: float, clock: Clock) -> Report:
         copies = (
             faust,
             RedisCopy(redis),
-            ElasticsearchCopy(elasticsearch, targets.names.accounts_alias),
+            ElasticsearchCopy(elasticsearch),
         )
         await compare_topic(audit, bootstrap=targets.kafka, topic=targets.names.events)
         await compare_balances(audit, copies)

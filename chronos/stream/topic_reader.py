@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from chronos.errors import MissingPart, Unavailable
@@ -45,6 +46,7 @@ class TopicReader:
         self.topic = topic
         self.partitions = partitions
         self._places = [TopicPartition(topic, partition) for partition in sorted(partitions)]
+        consumer.assign(self._places)
 
     async def from_beginning(self) -> None:
         """Goes to the oldest record of every partition."""
@@ -92,6 +94,9 @@ async def open_topic(bootstrap: str, topic: str) -> AsyncIterator[TopicReader]:
         Unavailable: Kafka does not answer.
         MissingPart: There is no such topic.
     """
+    count = (await partition_counts(bootstrap, (topic,)))[topic]
+    if count is None:
+        raise MissingPart(f"Kafka has no topic {topic}; `chronos up` makes it.")
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         group_id=None,
@@ -103,11 +108,7 @@ async def open_topic(bootstrap: str, topic: str) -> AsyncIterator[TopicReader]:
     try:
         with _translated():
             await consumer.start()
-            if topic not in await consumer.topics():
-                raise MissingPart(f"Kafka has no topic {topic}; `chronos up` makes it.")
-            partitions = frozenset(consumer.partitions_for_topic(topic) or ())
-            consumer.assign([TopicPartition(topic, partition) for partition in partitions])
-        reader = TopicReader(consumer, topic, partitions)
+        reader = TopicReader(consumer, topic, frozenset(range(count)))
         await reader.from_beginning()
         yield reader
     finally:
@@ -120,21 +121,18 @@ async def partition_counts(bootstrap: str, topics: tuple[str, ...]) -> dict[str,
     Raises:
         Unavailable: Kafka does not answer.
     """
-    consumer = AIOKafkaConsumer(
+    admin = AIOKafkaAdminClient(
         bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_DEADLINE_MS
     )
     try:
         with _translated():
-            await consumer.start()
-            known = await consumer.topics()
-            return {
-                topic: len(consumer.partitions_for_topic(topic) or ())
-                if topic in known
-                else None
-                for topic in topics
-            }
+            await admin.start()
+            # The list of all topics, because asking for one by name may create it.
+            known = await admin.describe_topics()
     finally:
-        await consumer.stop()
+        await admin.close()
+    counts = {one["topic"]: len(one["partitions"]) for one in known if not one["error_code"]}
+    return {topic: counts.get(topic) for topic in topics}
 
 
 def _record(raw: Any) -> TopicRecord:
