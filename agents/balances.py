@@ -46,14 +46,13 @@ from chronos.telemetry.balances_metrics import (
 )
 from chronos.wire.balance import Balance
 from chronos.wire.codec import Recorded, UnreadableEvent, decode_event
+from chronos.wire.record import RecordHead, read_head
 from tables.balances import BalancesTable, Batch
 
 Sent = tuple[EventT[Any], Balance, Awaitable[Any]]
 """A table write: on behalf of which event, the value, its changelog acknowledgement."""
 
 NAME = "balances"
-_VERSION_DIGITS_MAX = 16
-_HASH_DIGITS = 64
 
 log = structlog.get_logger("agents.balances")
 
@@ -111,16 +110,6 @@ class Copy(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What the headers of an event's record say about it."""
-
-    account_id: str
-    version: int
-    event_id: str
-    digest: bytes
-
-
 @dataclass(slots=True)
 class Tally:
     """Counts what became of the events of one batch; counted once, when the batch is done."""
@@ -163,7 +152,7 @@ class BalancesAgent:
         self._copy = copy
         self._clock = clock
 
-    async def take(self, batch: Sequence[Taken[Head]]) -> None:
+    async def take(self, batch: Sequence[Taken[RecordHead]]) -> None:
         """Applies a batch; returns when it may be acknowledged.
 
         Raises:
@@ -180,12 +169,12 @@ class BalancesAgent:
         tally.count()
         BALANCE_BATCH_SECONDS.observe(self._clock.monotonic_s() - started_s)
 
-    async def unreadable(self, event: EventT[Any], error: ValueError) -> Head:
+    async def unreadable(self, event: EventT[Any], error: ValueError) -> RecordHead:
         """Never gets to work: whose head cannot be read counts as foreign."""
         raise InvariantBroken(f"A record of ours has no head: {event.message}.") from error
 
     async def _take_one(
-        self, folded: Batch, tally: Tally, event: EventT[Any], head: Head
+        self, folded: Batch, tally: Tally, event: EventT[Any], head: RecordHead
     ) -> None:
         known = folded.balance(head.account_id.encode(), event.message.partition)
         if head.version > _version(known) + 1:
@@ -205,7 +194,7 @@ class BalancesAgent:
         tally.applied += 1
 
     async def _repair(
-        self, folded: Batch, tally: Tally, event: EventT[Any], head: Head
+        self, folded: Batch, tally: Tally, event: EventT[Any], head: RecordHead
     ) -> Balance | None:
         known = folded.balance(head.account_id.encode(), event.message.partition)
         log.warning(
@@ -222,7 +211,7 @@ class BalancesAgent:
                 tally.repaired += 1
         return known
 
-    async def _stored(self, head: Head) -> StoredEvent:
+    async def _stored(self, head: RecordHead) -> StoredEvent:
         log.warning("record_unreadable", version=head.version, event_id=head.event_id)
         stored = await self._journal.event_at(head.account_id, head.version)
         if stored is None:
@@ -265,7 +254,7 @@ def register(
     settings = app.settings
     how = Consumption(
         agent=NAME,
-        decode=_head,
+        decode=head_of,
         repair=agent.unreadable,
         step=agent.take,
         is_ours=is_ours,
@@ -294,7 +283,7 @@ def register(
     )(balances)
 
 
-def _skip(folded: Batch, event: EventT[Any], head: Head, known: Balance) -> None:
+def _skip(folded: Batch, event: EventT[Any], head: RecordHead, known: Balance) -> None:
     if head.version < known.version:
         return
     if head.digest.hex() != known.hash or head.event_id != known.event_id:
@@ -311,42 +300,25 @@ def _skip(folded: Batch, event: EventT[Any], head: Head, known: Balance) -> None
 
 def is_ours(event: EventT[Any]) -> bool:
     """Tells our events from foreign records: a key, and readable CloudEvents headers."""
-    return read_head(event) is not None
+    return _read_head(event) is not None
 
 
-def _head(event: EventT[Any]) -> Head:
-    head = read_head(event)
+def head_of(event: EventT[Any]) -> RecordHead:
+    """Reads an event's head.
+
+    Raises:
+        ValueError: The record is foreign.
+    """
+    head = _read_head(event)
     if head is None:
         raise ValueError("no key or no readable CloudEvents headers")
     return head
 
 
-def read_head(event: EventT[Any]) -> Head | None:
-    """Reads what a record's key and headers say; None for a record that is not one of ours."""
-    key = event.message.key
-    headers = _headers(event)
-    version = headers.get("ce_version", b"")
-    digest = headers.get("ce_hash", b"")
-    event_id = headers.get("ce_id", b"")
-    if not key or b"" in (version, digest, event_id) or "ce_type" not in headers:
-        return None
-    if not (version.isdigit() and len(version) <= _VERSION_DIGITS_MAX):
-        return None
-    try:
-        return Head(key.decode(), int(version), event_id.decode(), _digest(digest))
-    except ValueError:
-        return None
-
-
-def _headers(event: EventT[Any]) -> Mapping[str, bytes]:
+def _read_head(event: EventT[Any]) -> RecordHead | None:
     headers = event.message.headers
-    return dict(headers) if headers else {}
-
-
-def _digest(text: bytes) -> bytes:
-    if len(text) != _HASH_DIGITS:
-        raise ValueError("not a SHA-256 in hexadecimal")
-    return bytes.fromhex(text.decode())
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return read_head(event.message.key, pairs)
 
 
 def _version(balance: Balance | None) -> int:
@@ -373,7 +345,7 @@ def _readable(stored: StoredEvent, account_id: str) -> Recorded:
     return recorded
 
 
-def _absent(head: Head) -> InvariantBroken:
+def _absent(head: RecordHead) -> InvariantBroken:
     return InvariantBroken(
         f"Account {head.account_id}, version {head.version}: Kafka has event {head.event_id}, "
         "the journal has none. Was PostgreSQL restored behind Kafka? Run `chronos reconcile`.",

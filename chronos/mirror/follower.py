@@ -99,6 +99,18 @@ class RedisFollower:
         self.is_behind = True
         """True from a failure, a loss or a new assignment until Redis is filled again."""
 
+    @property
+    def pending(self) -> int:
+        """Tells how many balances wait to be written."""
+        return len(self._pending)
+
+    def oldest_age_s(self) -> float:
+        """Tells how long ago the balance that waits longest was recorded; 0 when none waits."""
+        if not self._pending:
+            return 0.0
+        oldest = datetime.fromisoformat(next(iter(self._pending.values())).recorded_at)
+        return max(0.0, round((self._clock.now() - oldest).total_seconds(), 3))
+
     def put(self, balances: Iterable[Balance]) -> None:
         """Takes balances newer than all that were put before; never waits."""
         for balance in balances:

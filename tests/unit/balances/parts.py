@@ -3,7 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
-from agents.balances import is_ours, read_head
+from agents.balances import head_of, is_ours
 from chronos.domain.chart import AccountKind
 from chronos.errors import Unavailable
 from chronos.stream.consume import Taken
@@ -81,7 +81,7 @@ class MemoryJournal:
 async def take(agent, events):
     """Does with a batch what the loop of consumption does; gives the foreign records."""
     foreign = [event for event in events if not is_ours(event)]
-    batch = [Taken(event, read_head(event)) for event in events if is_ours(event)]
+    batch = [Taken(event, head_of(event)) for event in events if is_ours(event)]
     while True:
         try:
             await agent.take(batch)
