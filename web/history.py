@@ -17,7 +17,6 @@ from aiohttp import web
 
 from chronos.clock import Clock
 from chronos.domain.ids import is_valid_id
-from chronos.domain.money import AMOUNT_MAX
 from chronos.errors import Unavailable
 from chronos.mirror.cursors import Cursors, InvalidCursor
 from chronos.mirror.entries import EVENT_TYPES, MONEY_TYPES, EntryIndex, EntryQuery
@@ -26,6 +25,7 @@ from web.parameters import Parameters, invalid
 from web.respond import Refusal, Respond, json_answer
 
 PATH = "/v1/accounts/{account_id}/entries"
+VERSION_MAX = 2**53 - 1
 PAGE_ROWS = 50
 PAGE_ROWS_MAX = 200
 _KNOWN = frozenset({"from", "to", "type", "cursor", "limit", "min_version"})
@@ -64,13 +64,13 @@ class History:
         """
         account_id = request.match_info["account_id"]
         if not is_valid_id(account_id):
-            raise _unknown()
+            raise Refusal("id_invalid", "That is not an account id.", status=404)
         parameters = Parameters(request, _KNOWN)
         query = self._query(account_id, parameters)
         filters = _filters(query)
         before = self._before(parameters, filters)
         rows_max = parameters.whole("limit", low=1, high=PAGE_ROWS_MAX) or PAGE_ROWS
-        min_version = parameters.whole("min_version", low=1, high=AMOUNT_MAX)
+        min_version = parameters.whole("min_version", low=0, high=VERSION_MAX) or 0
         try:
             version = await self._version(account_id, min_version)
             rows = await self._entries.page(
@@ -121,14 +121,14 @@ class History:
             raise invalid_cursor()
         return place
 
-    async def _version(self, account_id: str, min_version: int | None) -> int:
+    async def _version(self, account_id: str, min_version: int) -> int:
         deadline_s = self._clock.monotonic_s() + self._wait_s
         while True:
             version = await self._entries.newest_version(account_id)
-            if version >= (min_version or 1):
+            if version >= max(1, min_version):
                 return version
-            if min_version is None:
-                raise _unknown()
+            if min_version == 0:
+                raise _not_found(account_id)
             if self._clock.monotonic_s() >= deadline_s:
                 raise Refusal(
                     "read_model_behind",
@@ -169,8 +169,10 @@ def search_unavailable(fault: Unavailable) -> Refusal:
     )
 
 
-def _unknown() -> Refusal:
-    return Refusal("not_found", "The history knows no such account.")
+def _not_found(account_id: str) -> Refusal:
+    return Refusal(
+        "account_not_found", f"The history has no account `{account_id}`.", status=404
+    )
 
 
 def _types(parameters: Parameters) -> tuple[str, ...]:
