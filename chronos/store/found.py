@@ -72,9 +72,10 @@ def found_in(row: Any, busy_keys: frozenset[KeyName], zone: ZoneInfo) -> Found:
     )
 
 
-def _head(columns: Sequence[Any], zone: ZoneInfo) -> Head:
-    name, currency, kind, version, booked, held, limit, status, opened_at, digest, at = columns
-    state = AccountState(
+def account_state(columns: Sequence[Any], zone: ZoneInfo) -> AccountState:
+    """Reads id, currency, kind, version, booked, held, limit, status and opened_at."""
+    name, currency, kind, version, booked, held, limit, status, opened_at = columns
+    return AccountState(
         account_id=AccountId(name),
         currency=currency,
         kind=AccountKind(kind),
@@ -85,7 +86,11 @@ def _head(columns: Sequence[Any], zone: ZoneInfo) -> Head:
         status=AccountStatus(status),
         opened_on=opened_at.astimezone(zone).date(),
     )
-    return Head(state=state, hash=digest, recorded_at=at)
+
+
+def _head(columns: Sequence[Any], zone: ZoneInfo) -> Head:
+    *account, digest, recorded_at = columns
+    return Head(state=account_state(account, zone), hash=digest, recorded_at=recorded_at)
 
 
 def _once(names: Iterable[Iterable[str]]) -> tuple[str, ...]:

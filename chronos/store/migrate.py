@@ -23,8 +23,8 @@ from chronos.errors import ChronosError, MissingPart
 from chronos.store.faults import translated
 
 _FILE_NAME: Final = re.compile(r"(?P<number>[0-9]{4})_(?P<name>[a-z0-9_]+)\.sql")
-# Two-number advisory locks: (1, 1) migration, (2, shard) relay. Commands use the other,
-# 64-bit key space, so they never meet these.
+# A lock of two 32-bit numbers, like the relay's; commands lock single 64-bit numbers, which are
+# another space, so they never meet.
 _LOCK: Final = "SELECT pg_advisory_lock(1, 1)"
 _HISTORY: Final = """
 CREATE TABLE IF NOT EXISTS schema_migrations (

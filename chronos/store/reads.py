@@ -1,0 +1,231 @@
+"""Authoritative reads: what the journal says now, for the command endpoint and for repair.
+
+Each read is one statement, or one REPEATABLE READ snapshot, under the pool's deadline; each
+list has a limit. Nothing is locked, so a read never waits for a command nor the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from chronos.domain.account import AccountState
+from chronos.domain.events import AccountOpened
+from chronos.errors import InvariantBroken
+from chronos.store.found import account_state
+from chronos.store.pool import Pool
+from chronos.wire.codec import decode_event
+
+EVENTS_PAGE_MAX: Final = 1000
+
+_HEAD: Final = """
+SELECT
+  head.account_id, account.currency, account.kind, head.version, head.booked_after,
+  head.held_after, head.overdraft_limit_after, head.status_after, account.opened_at,
+  account.external_id, head.position, head.recorded_at, head.hash, opening.body AS opening
+FROM accounts AS account
+CROSS JOIN LATERAL (
+  SELECT
+    events.account_id, events.version, events.booked_after, events.held_after, events.hash,
+    events.overdraft_limit_after, events.status_after, events.position, events.recorded_at
+  FROM events
+  WHERE events.account_id = account.account_id
+  ORDER BY events.version DESC
+  LIMIT 1
+) AS head
+JOIN events AS opening ON opening.account_id = account.account_id AND opening.version = 1
+WHERE account.account_id = $1::text
+"""
+_KNOWN: Final = "SELECT EXISTS (SELECT FROM accounts WHERE account_id = $1::text)"
+_EVENTS: Final = """
+SELECT account_id, version, position, type, recorded_at, hash, body
+FROM events
+WHERE account_id = $1::text AND version > $2::bigint
+ORDER BY version
+LIMIT $3::bigint
+"""
+_EVENT: Final = """
+SELECT account_id, version, position, type, recorded_at, hash, body
+FROM events
+WHERE account_id = $1::text AND version = $2::bigint
+"""
+_POSTINGS: Final = """
+SELECT account_id, version, position, type, recorded_at, hash, body
+FROM events
+WHERE transfer_id = $1::text
+ORDER BY leg
+"""
+_TRIAL_BALANCE: Final = """
+SELECT
+  head.currency, account.kind, count(*) AS accounts,
+  sum(head.booked_after)::text AS booked, sum(head.held_after)::text AS held
+FROM accounts AS account
+CROSS JOIN LATERAL (
+  SELECT events.currency, events.booked_after, events.held_after
+  FROM events
+  WHERE events.account_id = account.account_id
+  ORDER BY events.version DESC
+  LIMIT 1
+) AS head
+GROUP BY head.currency, account.kind
+ORDER BY head.currency, account.kind
+"""
+
+
+class StoredEvent(NamedTuple):
+    """One event as the journal keeps it."""
+
+    account_id: str
+    version: int
+    position: int
+    type: str
+    recorded_at: datetime
+    hash: bytes
+    body: bytes
+    """Canonical JSON, the same bytes for ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAccount:
+    """An account as its last event left it, and who it is."""
+
+    state: AccountState
+    external_id: str | None
+    metadata: Mapping[str, str]
+    opened_at: datetime
+    position: int
+    """Of its last event."""
+    recorded_at: datetime
+    """Of its last event."""
+    hash: bytes
+    """Of its last event."""
+
+
+class TrialBalanceLine(NamedTuple):
+    """All accounts of one kind in one currency; amounts in minor units."""
+
+    currency: str
+    kind: str
+    accounts: int
+    booked: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialBalance:
+    """The books in one snapshot: booked sums to zero in each currency."""
+
+    as_of: datetime
+    lines: tuple[TrialBalanceLine, ...]
+
+
+class Reads:
+    """Answers from the journal through a pool of connections."""
+
+    def __init__(self, pool: Pool, zone: ZoneInfo):
+        self._pool = pool
+        self._zone = zone
+
+    async def account(self, account_id: str) -> StoredAccount | None:
+        """Reads an account with its balance now; None when there is no such account.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+            InvariantBroken: The account's first event is not its opening.
+        """
+        async with self._pool.connection() as connection:
+            row = await connection.fetchrow(_HEAD, account_id)
+        return None if row is None else self._account(row)
+
+    async def is_known(self, account_id: str) -> bool:
+        """Tells whether there is such an account.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        async with self._pool.connection() as connection:
+            return bool(await connection.fetchval(_KNOWN, account_id))
+
+    async def events_of(
+        self, account_id: str, after_version: int, limit: int = EVENTS_PAGE_MAX
+    ) -> Sequence[StoredEvent]:
+        """Reads an account's next events in order, a page of them; none after the last.
+
+        Args:
+            account_id: The account; an unknown one has no events.
+            after_version: 0 to begin with the first.
+            limit: Events at most, up to `EVENTS_PAGE_MAX`.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        most = min(limit, EVENTS_PAGE_MAX)
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(_EVENTS, account_id, after_version, most)
+        return tuple(StoredEvent(*row) for row in rows)
+
+    async def event_at(self, account_id: str, version: int) -> StoredEvent | None:
+        """Reads one event, or None where there is none.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        async with self._pool.connection() as connection:
+            row = await connection.fetchrow(_EVENT, account_id, version)
+        return None if row is None else StoredEvent(*row)
+
+    async def postings_of(self, transfer_id: str) -> Sequence[StoredEvent]:
+        """Reads the events of a transfer in the order of its postings; none when unknown.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(_POSTINGS, transfer_id)
+        return tuple(StoredEvent(*row) for row in rows)
+
+    async def trial_balance(self) -> TrialBalance:
+        """Adds up all accounts by currency and kind, in one snapshot; work grows with accounts.
+
+        Raises:
+            DeadlineExceeded: There are more accounts than can be added up in time.
+            Unavailable: PostgreSQL does not answer.
+        """
+        async with self._pool.snapshot() as connection:
+            as_of = await connection.fetchval("SELECT now()")
+            rows = await connection.fetch(_TRIAL_BALANCE)
+        lines = tuple(
+            TrialBalanceLine(currency, kind, accounts, int(booked), int(held))
+            for currency, kind, accounts, booked, held in rows
+        )
+        return TrialBalance(as_of=as_of, lines=lines)
+
+    async def is_answering(self) -> bool:
+        """Makes PostgreSQL answer the cheapest question, for a readiness probe.
+
+        Raises:
+            Unavailable: It does not.
+        """
+        async with self._pool.connection() as connection:
+            return bool(await connection.fetchval("SELECT true"))
+
+    def _account(self, row: Any) -> StoredAccount:
+        opening = decode_event(row["opening"]).event
+        if not isinstance(opening, AccountOpened):
+            raise InvariantBroken(
+                "an account does not begin with its opening",
+                account_id=row["account_id"],
+                version=1,
+            )
+        return StoredAccount(
+            state=account_state(tuple(row)[:9], self._zone),
+            external_id=row["external_id"],
+            metadata=opening.metadata,
+            opened_at=row["opened_at"],
+            position=row["position"],
+            recorded_at=row["recorded_at"],
+            hash=row["hash"],
+        )
