@@ -67,6 +67,9 @@ class Settings:
     data_dir: Path | None = _setting(
         None, "folder of a running `chronos up`, where its addresses are"
     )
+    api_key: str = _setting(
+        "", "key that the command line sends where there is no data folder", secret=True
+    )
 
     partitions: int = _setting(
         8, "partitions of the events topic; fixed when the topic is made", low=1, high=1024
