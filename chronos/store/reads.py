@@ -1,7 +1,8 @@
 """Authoritative reads: what the journal says now, for the command endpoint and for repair.
 
 Each read is one statement, or one REPEATABLE READ snapshot, under the pool's deadline; each
-list has a limit. Nothing is locked, so a read never waits for a command nor the other way round.
+list has a limit. Nothing is locked, so a read never waits for a command nor the other way
+round.
 """
 
 from __future__ import annotations

@@ -1,0 +1,181 @@
+"""What must be true of PostgreSQL and of one's own role before any process starts.
+
+A ledger on a server that forgets commits, or with a role that may rewrite the journal, works
+until the day it matters. So nothing starts on one: each check names the setting, exit code 78.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from chronos.errors import UnsafeSetting
+from chronos.store import migrate, pool
+from chronos.store.faults import translated
+from chronos.store.locks import LOCKS_MAX
+
+_DSN: Final = "CHRONOS_POSTGRES_DSN"
+_VERSION_MIN: Final = 170000
+_OTHER_LOCKS: Final = 64
+"""Tables, indexes and sequences that one transaction locks besides."""
+_DEADLINE_S: Final = 10.0
+
+_SETTINGS: Final = """
+SELECT name, setting
+FROM pg_settings
+WHERE name = ANY ($1::text[])
+"""
+_HAS_SCHEMA: Final = "SELECT to_regclass('schema_migrations') IS NOT NULL"
+_SCHEMA: Final = "SELECT coalesce(max(number), 0) FROM schema_migrations"
+_RIGHTS: Final = """
+SELECT
+  journal.relname AS table_name,
+  pg_has_role(journal.relowner, 'MEMBER') AS owns,
+  has_any_column_privilege(journal.oid, 'INSERT') AS may_insert,
+  has_any_column_privilege(journal.oid, 'UPDATE')
+    OR has_table_privilege(journal.oid, 'DELETE')
+    OR has_table_privilege(journal.oid, 'TRUNCATE') AS may_change
+FROM pg_class AS journal
+WHERE journal.oid = ANY (ARRAY['accounts', 'events', 'receipts']::regclass[])
+ORDER BY journal.relname
+"""
+_TRIGGERS: Final = """
+SELECT wanted
+FROM unnest(ARRAY[
+  'accounts_never_change', 'events_never_change', 'receipts_never_change', 'events_zero_sum'
+]) AS wanted
+WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = wanted AND tgenabled = 'A')
+"""
+_CHECKED: Final = (
+    "fsync",
+    "full_page_writes",
+    "synchronous_commit",
+    "transaction_timeout",
+    "server_version_num",
+    "max_locks_per_transaction",
+    "max_connections",
+)
+
+
+class Duty(Enum):
+    """What a process does with the database."""
+
+    WRITE = "write"
+    RELAY = "relay"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What the processes of one kind can ask of the server at once."""
+
+    duty: Duty
+    transactions_max: int
+    """Command transactions open at once: lanes of one process times processes."""
+
+
+async def check(dsn: str, demand: Demand) -> None:
+    """Proves that this process may start on this database.
+
+    Raises:
+        UnsafeSetting: Names the first setting, right or schema that is not as it must be.
+        Unavailable: PostgreSQL does not answer.
+    """
+    connection = await pool.connect(
+        dsn, application_name="chronos-checks", deadline_s=_DEADLINE_S
+    )
+    try:
+        with translated():
+            settings = dict(await connection.fetch(_SETTINGS, _CHECKED))
+            check_settings(settings, demand)
+            has_schema = await connection.fetchval(_HAS_SCHEMA)
+            check_schema(await connection.fetchval(_SCHEMA) if has_schema else 0)
+            check_rights(await connection.fetch(_RIGHTS), demand.duty)
+            for name in await connection.fetch(_TRIGGERS):
+                raise UnsafeSetting(
+                    name["wanted"], "this trigger of the journal is off or gone"
+                )
+    finally:
+        await pool.close(connection)
+
+
+def check_settings(settings: Mapping[str, str], demand: Demand) -> None:
+    """Proves the server's settings as this role sees them.
+
+    Raises:
+        UnsafeSetting: One of them would let money be lost, or is too small.
+    """
+    if int(settings["server_version_num"]) < _VERSION_MIN:
+        raise UnsafeSetting("server_version", "PostgreSQL 17 or later is needed")
+    never_off = ["fsync", "full_page_writes"]
+    if demand.duty is Duty.WRITE:
+        never_off.append("synchronous_commit")
+    for name in never_off:
+        if settings[name] == "off":
+            raise UnsafeSetting(name, "is off: a crash would lose what was acknowledged")
+    if demand.duty is Duty.WRITE and settings["transaction_timeout"] == "0":
+        raise UnsafeSetting(
+            "transaction_timeout", "is 0 for the writer; its migration sets it to 5 s"
+        )
+    _check_lock_table(settings, demand)
+
+
+def check_schema(number: int) -> None:
+    """Proves that the database has the schema of this version.
+
+    Raises:
+        UnsafeSetting: It is older or newer.
+    """
+    wanted = migrate.schema_number()
+    if number < wanted:
+        raise UnsafeSetting(
+            "schema_migrations",
+            f"the database is at {number}, this version needs {wanted}: "
+            "run `chronos migrate up` as its owner",
+        )
+    if number > wanted:
+        raise UnsafeSetting(
+            "schema_migrations",
+            f"the database is at {number}, this version knows {wanted}: run a later version",
+        )
+
+
+def check_rights(tables: list[Any], duty: Duty) -> None:
+    """Proves that the role may not rewrite the journal, and a writer may write it.
+
+    Raises:
+        UnsafeSetting: It owns a table, may change rows, or may write although it need not.
+    """
+    for table in tables:
+        name = table["table_name"]
+        if table["owns"]:
+            raise UnsafeSetting(
+                _DSN, f"its role owns {name}: sign in as the role of this process instead"
+            )
+        if table["may_change"]:
+            raise UnsafeSetting(_DSN, f"its role may UPDATE, DELETE or TRUNCATE {name}")
+        if table["may_insert"] is not (duty is Duty.WRITE):
+            fault = (
+                "lacks INSERT on" if duty is Duty.WRITE else "needs no INSERT, but has it, on"
+            )
+            raise UnsafeSetting(_DSN, f"its role {fault} {name}")
+
+
+def _check_lock_table(settings: Mapping[str, str], demand: Demand) -> None:
+    """Proves that all command transactions at their largest fit the shared lock table.
+
+    Source: PostgreSQL manual, "Lock Management": it has room for max_locks_per_transaction
+    locks for each of max_connections sessions, and any session may use the room of others.
+    """
+    per_transaction = int(settings["max_locks_per_transaction"])
+    room = per_transaction * int(settings["max_connections"])
+    asked = demand.transactions_max * (LOCKS_MAX + _OTHER_LOCKS)
+    if asked > room:
+        raise UnsafeSetting(
+            "max_locks_per_transaction",
+            f"is {per_transaction}, room for {room} locks in all; {demand.transactions_max} "
+            f"command transactions may ask for {asked}: raise it, or lower "
+            "CHRONOS_WRITER_LANES or CHRONOS_API_PROCESSES",
+        )
