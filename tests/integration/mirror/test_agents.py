@@ -1,0 +1,301 @@
+"""The mirror worker on the real Kafka: what was published is mirrored, come what may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from agents import mirror
+from chronos.clock import SystemClock
+from chronos.errors import InvariantBroken
+from chronos.mirror.elasticsearch import ElasticsearchMirror
+from chronos.mirror.lag import KafkaLag
+from chronos.settings import Settings
+from chronos.stream.app import ChronosApp, make_app
+from chronos.stream.topics import ensure_topics
+from chronos.wire.balance import encode_balance
+from chronos.wire.headers import decode_headers
+from chronos.wire.topics import Names, partition_of
+from tests.integration.mirror.conftest import Places
+from tests.integration.mirror.cut import Cut
+from tests.integration.mirror.values import Bank
+
+DEADLINE_S = 60
+
+
+class NoJournal:
+    """Has no event."""
+
+    async def event_at(self, _account_id: str, _version: int) -> None:
+        return None
+
+
+class BankJournal:
+    """Has the events of a bank."""
+
+    def __init__(self, bank: Bank):
+        self._events = {(entry.account_id, entry.version): entry for entry in bank.entries}
+
+    async def event_at(self, account_id: str, version: int):
+        entry = self._events[account_id, version]
+        return StoredEvent(hash=entry.digest, body=entry.body)
+
+
+class StoredEvent(msgspec.Struct):
+    hash: bytes
+    body: bytes
+
+
+@pytest.fixture
+async def settings(
+    places: Places, names: Names, tmp_path: Path, unused_tcp_port: int
+) -> Settings:
+    value = Settings(
+        namespace=names.namespace,
+        kafka=places.kafka,
+        redis_url=places.redis,
+        elasticsearch_url=places.elasticsearch,
+        state_dir=tmp_path,
+        mirror_port=unused_tcp_port,
+        partitions=4,
+        drain_s=4,
+    )
+    await ensure_topics(value)
+    return value
+
+
+@pytest.fixture
+async def producer(places: Places) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=places.kafka)
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+@asynccontextmanager
+async def working(
+    settings: Settings, url: str | None = None, journal: mirror.Journal | None = None
+) -> AsyncIterator[ChronosApp]:
+    """A mirror worker in this process."""
+    app = make_app(settings, "mirror")
+    search = ElasticsearchMirror(url or settings.elasticsearch_url, Names(settings.namespace))
+    mirror.register(app, search, journal=journal or NoJournal(), clock=SystemClock())
+    await app.start()
+    try:
+        yield app
+    finally:
+        await app.stop()
+        await search.close()
+
+
+async def publish(producer: AIOKafkaProducer, settings: Settings, bank: Bank, start: int = 0):
+    """Publishes events from number `start` on, and the balances as they are now."""
+    names = Names(settings.namespace)
+    for row in bank.rows[start:]:
+        partition = partition_of(row.key, settings.partitions)
+        headers = decode_headers(row.headers)
+        await producer.send_and_wait(
+            names.events, row.value, key=row.key, partition=partition, headers=headers
+        )
+    for balance in bank.balances.values():
+        key = balance.account_id.encode()
+        await producer.send_and_wait(
+            names.balances_changelog,
+            encode_balance(balance),
+            key=key,
+            partition=partition_of(key, settings.partitions),
+        )
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not await condition():  # noqa: ASYNC110 - the condition is another process's
+            await asyncio.sleep(0.05)
+
+
+async def mirrored(search: ElasticsearchMirror, bank: Bank) -> bool:
+    await search.entries.refresh()
+    await search.accounts.refresh()
+    accounts = {account.account_id: account async for account in search.accounts.scan()}
+    return await search.entries.count() == len(bank.entries) and accounts == bank.balances
+
+
+async def test_events_and_balances_reach_elasticsearch(
+    settings: Settings, names: Names, producer: AIOKafkaProducer, search: ElasticsearchMirror
+):
+    bank = Bank(names)
+    bank.open("alice", "bob")
+    for _ in range(20):
+        bank.pay("alice")
+        bank.pay("bob")
+    await publish(producer, settings, bank)
+
+    async with working(settings):
+        await eventually(lambda: mirrored(search, bank))
+
+    heads = {head.account_id: head.version async for head in search.entries.heads()}
+    assert heads == {name: balance.version for name, balance in bank.balances.items()}
+
+
+async def test_indices_are_made_by_the_worker_when_nobody_has(
+    settings: Settings, names: Names, producer: AIOKafkaProducer, search: ElasticsearchMirror
+):
+    bank = Bank(names)
+    await search.client.indices.delete(
+        index=[f"{names.entries_alias}-v1", f"{names.accounts_alias}-v1"]
+    )
+    await publish(producer, settings, bank)
+
+    async with working(settings):
+        await eventually(lambda: search.client.indices.exists(index=names.entries_alias))
+        await eventually(lambda: search.client.indices.exists(index=names.accounts_alias))
+        await eventually(lambda: mirrored(search, bank))
+
+
+async def test_while_elasticsearch_is_away_the_worker_waits_and_loses_nothing(
+    settings: Settings,
+    names: Names,
+    producer: AIOKafkaProducer,
+    search: ElasticsearchMirror,
+    cut_search: Cut,
+):
+    bank = Bank(names)
+    bank.open("alice")
+    await publish(producer, settings, bank)
+    async with working(settings, url=cut_search.url) as app:
+        await eventually(lambda: mirrored(search, bank))
+        await cut_search.shut()
+        for _ in range(30):
+            bank.pay("alice")
+        await publish(producer, settings, bank, start=2)
+
+        async def waits() -> bool:
+            return app.liveness.waiting_for == ("elasticsearch",)
+
+        await eventually(waits)
+        await cut_search.open()
+        await eventually(lambda: mirrored(search, bank))
+
+    assert not app.crashed
+
+
+async def test_a_worker_stopped_while_it_waits_has_acknowledged_nothing(
+    settings: Settings,
+    names: Names,
+    producer: AIOKafkaProducer,
+    search: ElasticsearchMirror,
+    cut_search: Cut,
+):
+    bank = Bank(names)
+    bank.open("alice")
+    bank.pay("alice")
+    await publish(producer, settings, bank)
+    await cut_search.shut()
+    async with working(settings, url=cut_search.url) as app:
+
+        async def waits() -> bool:
+            return app.liveness.waiting_for == ("elasticsearch",)
+
+        await eventually(waits)
+
+    async with working(settings):
+        await eventually(lambda: mirrored(search, bank))
+
+
+async def test_a_foreign_record_goes_to_the_dead_letters_and_a_tombstone_nowhere(
+    settings: Settings, names: Names, producer: AIOKafkaProducer, search: ElasticsearchMirror
+):
+    bank = Bank(names)
+    headers = [("ce_type", b"MoneyDeposited"), ("ce_version", b"1")]
+    await producer.send_and_wait(names.events, b"junk", key=b"alice", partition=0)
+    await producer.send_and_wait(names.events, b"{}", headers=headers, partition=0)
+    await producer.send_and_wait(names.balances_changelog, None, key=b"alice", partition=0)
+    # A compacted topic takes no record without a key, but one with an empty key.
+    await producer.send_and_wait(names.balances_changelog, b"{}", key=b"", partition=0)
+    await publish(producer, settings, bank)
+
+    async with working(settings):
+        await eventually(lambda: mirrored(search, bank))
+        dead = await records(settings, names.dead_letters, 3)
+
+    assert sorted(record.value for record in dead) == [b"junk", b"{}", b"{}"]
+    assert {record.key for record in dead} == {b"alice", None, b""}
+
+
+async def test_an_event_whose_bytes_are_spoilt_is_read_from_the_journal(
+    settings: Settings, names: Names, producer: AIOKafkaProducer, search: ElasticsearchMirror
+):
+    bank = Bank(names)
+    bank.open("alice")
+    journal = BankJournal(bank)
+    bank.rows[-1] = bank.rows[-1]._replace(value=b'{"spoilt":')
+
+    await publish(producer, settings, bank)
+    async with working(settings, journal=journal):
+        await eventually(lambda: mirrored(search, bank))
+
+    assert await search.entries.newest_version("alice") == 1
+
+
+async def test_a_document_that_can_never_be_taken_stops_the_worker(
+    settings: Settings, names: Names, producer: AIOKafkaProducer, search: ElasticsearchMirror
+):
+    bank = Bank(names)
+    body = bank.rows[0].value[:-1] + b',"surprise":1}'
+    bank.rows[0] = bank.rows[0]._replace(value=body)
+    await publish(producer, settings, bank)
+
+    async with working(settings) as app:
+
+        async def crashed() -> bool:
+            return app.crash_reason is not None
+
+        await eventually(crashed)
+
+    assert isinstance(app.crash_reason, InvariantBroken)
+    assert app.crash_reason.account_id == "world"
+    await search.entries.refresh()
+    assert await search.entries.count() == 0
+
+
+@pytest.mark.usefixtures("search")
+async def test_lag_counts_what_the_group_has_not_committed(
+    settings: Settings, names: Names, producer: AIOKafkaProducer
+):
+    bank = Bank(names)
+    bank.open("alice")
+    await publish(producer, settings, bank)
+    lag = KafkaLag(settings.kafka, SystemClock())
+    before = await lag.measure(names.app_id("mirror"), names.events)
+    assert before.records == 2
+    assert before.seconds is not None
+    assert before.seconds > 0
+
+    async def caught_up() -> bool:
+        now = await lag.measure(names.app_id("mirror"), names.events)
+        return (now.records, now.seconds) == (0, 0.0)
+
+    async with working(settings):
+        await eventually(caught_up)
+    await lag.close()
+
+
+async def records(settings: Settings, topic: str, count: int) -> list:
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=settings.kafka, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        found: list = []
+        async with asyncio.timeout(DEADLINE_S):
+            while len(found) < count:
+                found.append(await consumer.getone())
+        return found
+    finally:
+        await consumer.stop()
