@@ -19,7 +19,8 @@ from typing import Final
 
 import asyncpg
 
-from chronos.errors import ChronosError, MissingPart
+from chronos.errors import ChronosError
+from chronos.home import migrations_folder
 from chronos.store.faults import translated
 
 _FILE_NAME: Final = re.compile(r"(?P<number>[0-9]{4})_(?P<name>[a-z0-9_]+)\.sql")
@@ -66,19 +67,6 @@ class MigrationState:
     number: int
     name: str
     applied_at: datetime | None
-
-
-def migrations_folder() -> Path:
-    """Finds the migrations: beside the package in a checkout, inside it in a wheel.
-
-    Raises:
-        MissingPart: Neither place has them.
-    """
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "_home" / "migrations", package.parent / "migrations"):
-        if folder.is_dir():
-            return folder
-    raise MissingPart("the folder of migrations is missing; install chronos again")
 
 
 def read_migrations(folder: Path | None = None) -> tuple[Migration, ...]:

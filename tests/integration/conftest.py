@@ -39,7 +39,7 @@ def _run(work):
 def cluster_dsn(request) -> str:
     """The owner's address of the PostgreSQL cluster that tests may use."""
     # Not a setting of Chronos: a developer's own server, so that a single test starts at once.
-    dsn_file = os.environ.get("TEST_POSTGRES_DSN_FILE")  # noqa: TID251 - see above
+    dsn_file = os.environ.get("TEST_POSTGRES_DSN_FILE")
     if dsn_file:
         return Path(dsn_file).read_text(encoding="utf-8").strip()
     servers = request.getfixturevalue("servers")

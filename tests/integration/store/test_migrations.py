@@ -9,9 +9,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from chronos.home import migrations_folder
 from chronos.store import migrate, roles
 
-CHECKS = migrate.migrations_folder() / "checks"
+CHECKS = migrations_folder() / "checks"
 
 
 async def test_a_second_run_applies_nothing(empty_database):
@@ -49,7 +50,7 @@ async def test_two_databases_of_one_cluster_migrate_at_once(cluster_dsn):
 
 async def test_an_edited_migration_is_refused(empty_database, tmp_path: Path):
     folder = tmp_path / "migrations"
-    shutil.copytree(migrate.migrations_folder(), folder)
+    shutil.copytree(migrations_folder(), folder)
     await migrate.migrate(empty_database, folder=folder)
     edited = folder / "0002_journal.sql"
     edited.write_text(edited.read_text(encoding="utf-8") + "\n", encoding="utf-8")
@@ -60,7 +61,7 @@ async def test_an_edited_migration_is_refused(empty_database, tmp_path: Path):
 
 async def test_a_database_from_a_later_version_is_refused(empty_database, tmp_path: Path):
     folder = tmp_path / "migrations"
-    shutil.copytree(migrate.migrations_folder(), folder)
+    shutil.copytree(migrations_folder(), folder)
     later = folder / f"{migrate.schema_number() + 1:04}_later.sql"
     later.write_text("SELECT 1;", encoding="utf-8")
     await migrate.migrate(empty_database, folder=folder)
