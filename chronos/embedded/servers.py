@@ -7,7 +7,6 @@ they boot.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,7 +29,7 @@ from chronos.embedded.process import Command
 from chronos.embedded.redis import ManagedRedis
 from chronos.embedded.report import Report
 from chronos.embedded.supervisor import Plan, Supervisor
-from chronos.errors import ChronosError
+from chronos.embedded.together import together
 
 _FOREIGN_READY_S = 30.0
 _PROBES: Mapping[str, Callable[[str], Awaitable[bool]]] = {
@@ -153,26 +152,20 @@ class Servers:
         if self._managed:
             check_disk(self._folder.path)
             check_memory()
-        faults: tuple[Exception | ExceptionGroup[Exception], ...] = ()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for server in self._managed:
-                    plan = Plan(
-                        name=server.name,
-                        command=server.command,
-                        probe=server.probe,
-                        ready_s=server.ready_s,
-                    )
-                    tasks.create_task(supervisor.start(plan))
-                for foreign in self._foreign:
-                    tasks.create_task(
-                        supervisor.wait_ready(foreign.name, foreign.probe, foreign.ready_s)
-                    )
-        except* ChronosError as group:
-            faults = group.exceptions
-        if faults:
-            # One sentence is enough to act on; the others often follow from the first.
-            raise faults[0]
+        plans = [
+            Plan(
+                name=server.name,
+                command=server.command,
+                probe=server.probe,
+                ready_s=server.ready_s,
+            )
+            for server in self._managed
+        ]
+        foreign = [
+            supervisor.wait_ready(server.name, server.probe, server.ready_s)
+            for server in self._foreign
+        ]
+        await together(supervisor.start_together(plans), *foreign)
 
     def address(self, name: str) -> str:
         """Gives the address of a server by its name.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.subprocess import Process
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from chronos.embedded.files import write_atomically
 from chronos.embedded.folder import DataFolder
 from chronos.embedded.process import Command
 from chronos.embedded.report import Report
+from chronos.embedded.together import together
 from chronos.embedded.watchdog import Watchdog
 from chronos.errors import ChronosError, EmbeddedFault
 
@@ -44,13 +45,15 @@ class Plan:
     """A child to keep alive.
 
     `command` is asked before every start and prepares what the child needs; `probe` tells
-    whether it serves. Both may raise a ChronosError.
+    whether it serves. Both may raise a ChronosError. Children of a higher tier are stopped
+    before those of a lower one, on which they rest.
     """
 
     name: str
     command: Callable[[], Awaitable[Command]]
     probe: Callable[[], Awaitable[bool]]
     ready_s: float = 60.0
+    tier: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,6 +133,14 @@ class Supervisor:
         child.task = self._tasks.create_task(self._keep(child), name=f"keep {plan.name}")
         await self.wait_ready(plan.name, plan.probe, plan.ready_s)
 
+    async def start_together(self, plans: Iterable[Plan]) -> None:
+        """Starts children side by side and returns when all of them serve.
+
+        Raises:
+            ChronosError: As `start` says; the first that failed.
+        """
+        await together(*(self.start(plan) for plan in plans))
+
     async def wait_ready(
         self, name: str, probe: Callable[[], Awaitable[bool]], ready_s: float
     ) -> None:
@@ -162,19 +173,25 @@ class Supervisor:
 
     async def stop(self, name: str) -> None:
         """Stops a child for good; one that does not run is left alone."""
-        child = self._children.pop(name, None)
-        if child is None or child.task is None:
-            return
-        child.task.cancel()
-        await asyncio.wait({child.task})
-        self._write_pids()
+        await self._stop_together([name])
 
     async def stop_all(self) -> None:
         """Stops every child, last started first, and takes the addresses away."""
         self._addresses = None
         self._folder.addresses.unlink(missing_ok=True)
-        for name in reversed(tuple(self._children)):
-            await self.stop(name)
+        tiers = {child.plan.tier for child in self._children.values()}
+        for tier in sorted(tiers, reverse=True):
+            names = [n for n, c in self._children.items() if c.plan.tier == tier]
+            await self._stop_together(names[::-1])
+
+    async def _stop_together(self, names: Iterable[str]) -> None:
+        children = [self._children.pop(name, None) for name in names]
+        tasks = [child.task for child in children if child is not None and child.task]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self._write_pids()
 
     async def _keep(self, child: _Child) -> None:
         loop = asyncio.get_running_loop()

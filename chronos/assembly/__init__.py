@@ -1,0 +1,1 @@
+"""Composition roots: settings in, a running process out."""
