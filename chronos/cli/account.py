@@ -1,0 +1,154 @@
+"""`chronos account open | show | list`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chronos.cli.instance import find_instance
+from chronos.cli.show import (
+    instance_options,
+    minor_units,
+    money,
+    plain,
+    print_fields,
+    print_json,
+    print_table,
+    run,
+)
+
+
+@click.group(name="account")
+def command() -> None:
+    """Open, show and list accounts."""
+
+
+@command.command(name="open")
+@click.argument("account_id", metavar="[ID]", required=False)
+@click.option("--currency", default="EUR", show_default=True, help="ISO 4217 code.")
+@click.option("--kind", help="customer (default), settlement, suspense, income, expense …")
+@click.option("--overdraft-limit", help="Decimal amount below zero that is allowed.")
+@click.option("--external-id", help="The account's name in another system.")
+@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="May be repeated.")
+@click.option("--key", help="Idempotency key; repeat a command with the same one.")
+@instance_options
+def open_(
+    account_id: str | None, currency: str, data: Path | None, *, as_json: bool, **options: Any
+) -> None:
+    """Open an account; without ID the server names it."""
+    details = _details(currency.upper(), options)
+    instance = find_instance(data)
+
+    async def work() -> None:
+        async with instance.client() as client:
+            opened = await client.open_account(
+                currency=currency.upper(),
+                account_id=account_id,
+                kind=options["kind"],
+                key=options["key"],
+                details=details,
+            )
+        if as_json:
+            print_json(plain(opened))
+            return
+        again = " (replayed: it was opened before with this key)" if opened.replayed else ""
+        print(f"{opened.id} is open, {opened.kind}, {opened.currency}{again}")
+
+    run(work(), as_json=as_json)
+
+
+@command.command()
+@click.argument("account_id", metavar="ID")
+@instance_options
+def show(account_id: str, data: Path | None, *, as_json: bool) -> None:
+    """Show an account as the journal has it."""
+    instance = find_instance(data)
+
+    async def work() -> None:
+        async with instance.client() as client:
+            account = await client.account(account_id)
+        if as_json:
+            print_json(plain(account))
+            return
+        limit = account.overdraft_limit
+        print_fields(
+            [
+                ("account", account.id),
+                ("kind", account.kind),
+                ("status", account.status),
+                ("booked", money(account.booked, account.currency)),
+                ("held", money(account.held, account.currency)),
+                ("available", money(account.available, account.currency)),
+                ("overdraft", "no bound" if limit is None else money(limit, account.currency)),
+                ("version", account.version),
+                ("external id", account.external_id),
+                ("opened", account.opened_at),
+            ]
+        )
+
+    run(work(), as_json=as_json)
+
+
+@command.command(name="list")
+@click.option("--kind", help="Only this kind.")
+@click.option("--status", help="open, frozen_debits, frozen_all or closed.")
+@click.option("--currency", help="Only this currency.")
+@click.option("--query", "q", help="Words in ids, external ids and metadata.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@instance_options
+def list_(limit: int, data: Path | None, *, as_json: bool, **filters: str | None) -> None:
+    """List accounts from the search index, by id."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    instance = find_instance(data)
+
+    async def work() -> None:
+        found: list[dict[str, Any]] = []
+        async with instance.client() as client:
+            cursor: str | None = None
+            while len(found) < limit:
+                paging = {"limit": str(min(200, limit - len(found)))}
+                if cursor is not None:
+                    paging["cursor"] = cursor
+                page = await client.accounts(**given, **paging)
+                found += page.data
+                cursor = page.next
+                if cursor is None:
+                    break
+        if as_json:
+            print_json(found)
+            return
+        print_table(
+            ("account", "kind", "status", "booked", "available", "version"), map(_row, found)
+        )
+
+    run(work(), as_json=as_json)
+
+
+def _details(currency: str, options: dict[str, Any]) -> dict[str, Any]:
+    details: dict[str, Any] = {"external_id": options["external_id"]}
+    if options["overdraft_limit"] is not None:
+        details["overdraft_limit"] = minor_units(options["overdraft_limit"], currency)
+    if options["metadata"]:
+        details["metadata"] = dict(_pair(text) for text in options["metadata"])
+    return details
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def _row(account: dict[str, Any]) -> tuple[object, ...]:
+    currency = account["currency"]
+    return (
+        account.get("id", account.get("account_id")),
+        account["kind"],
+        account["status"],
+        money(account["booked"], currency),
+        money(account["available"], currency),
+        account["version"],
+    )

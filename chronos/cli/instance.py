@@ -1,0 +1,122 @@
+"""Finds the Chronos that a command speaks to.
+
+In this order: `--data DIR`; `CHRONOS_DATA_DIR`; with `CHRONOS_API_KEY`, the addresses of the
+other settings; the default data folder of `chronos up`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chronos.audit.reconcile import Targets
+from chronos.client.exchange import Patience
+from chronos.client.ledger_client import Doors, LedgerClient
+from chronos.embedded.addresses import Addresses, read_addresses
+from chronos.embedded.folder import DataFolder
+from chronos.errors import MissingPart
+from chronos.settings import Settings
+from chronos.wire.topics import Names
+
+EVENTS_SUFFIX = ".events.v1"
+COMMAND_DEADLINE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One Chronos and where its parts are reached."""
+
+    data: Path | None
+    """Its data folder, when it has one on this machine."""
+    names: Names
+    doors: Doors
+    metrics: tuple[str, ...]
+    postgres_dsn: str = field(repr=False)
+    kafka: str
+    redis_url: str = field(repr=False)
+    elasticsearch_url: str
+    partitions: int
+    relay_shards: int
+
+    @property
+    def targets(self) -> Targets:
+        """Gives what an audit compares."""
+        return Targets(
+            names=self.names,
+            postgres_dsn=self.postgres_dsn,
+            kafka=self.kafka,
+            redis_url=self.redis_url,
+            elasticsearch_url=self.elasticsearch_url,
+            doors=self.doors,
+        )
+
+    def client(self, *, read_your_writes: bool = False) -> LedgerClient:
+        """Makes a client for one command of a person."""
+        return LedgerClient(
+            self.doors,
+            connections_max=8,
+            patience=Patience(deadline_s=COMMAND_DEADLINE_S, attempt_s=8.0),
+            read_your_writes=read_your_writes,
+        )
+
+
+def find_instance(data: Path | None) -> Instance:
+    """Finds the instance of a data folder, of the environment, or of the default folder.
+
+    Raises:
+        MissingPart: Nothing runs there; the text says how to start it.
+        SettingFault: A `CHRONOS_*` variable cannot be used.
+    """
+    settings = Settings.from_environment()
+    folder = data or settings.data_dir
+    if folder is None and settings.api_key:
+        return _from_settings(settings)
+    folder = folder or default_data_folder()
+    path = DataFolder(folder).addresses
+    if not path.exists():
+        raise MissingPart(
+            f"No Chronos is running on {folder}: start one with `chronos up --data {folder}`, "
+            "or name another folder with --data."
+        )
+    return from_addresses(read_addresses(path), settings, data=folder)
+
+
+def default_data_folder() -> Path:
+    """Gives the folder that `chronos up` uses when none is named."""
+    return Path.cwd() / "chronos-data"
+
+
+def from_addresses(addresses: Addresses, settings: Settings, *, data: Path | None) -> Instance:
+    """Makes an instance of the addresses that `chronos up` wrote."""
+    return Instance(
+        data=data,
+        names=Names(addresses.topics.events.removesuffix(EVENTS_SUFFIX)),
+        doors=Doors(command=addresses.api, query=addresses.query, api_key=addresses.api_key),
+        metrics=addresses.metrics,
+        postgres_dsn=addresses.postgres,
+        kafka=addresses.kafka,
+        redis_url=addresses.redis,
+        elasticsearch_url=addresses.elasticsearch,
+        partitions=addresses.partitions,
+        relay_shards=settings.relay_shards,
+    )
+
+
+def _from_settings(settings: Settings) -> Instance:
+    admin = f"http://{settings.api_host}:{settings.admin_port}"
+    return Instance(
+        data=None,
+        names=Names(settings.namespace),
+        doors=Doors(
+            command=f"http://{settings.api_host}:{settings.api_port}",
+            query=f"http://{settings.web_host}:{settings.balances_port}",
+            api_key=settings.api_key,
+        ),
+        metrics=(f"{admin}/metrics",),
+        postgres_dsn=settings.postgres_dsn,
+        kafka=settings.kafka,
+        redis_url=settings.redis_url,
+        elasticsearch_url=settings.elasticsearch_url,
+        partitions=settings.partitions,
+        relay_shards=settings.relay_shards,
+    )

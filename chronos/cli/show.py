@@ -1,0 +1,105 @@
+"""How commands print: tables for people, JSON for programs, one sentence when refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from chronos.client.refusals import Refused
+from chronos.domain.currency import EXPONENTS, format_amount, parse_amount
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def instance_options(function: _F) -> _F:
+    """Adds `--data DIR` and `--json` to a command."""
+    data = click.option(
+        "--data",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Data folder of a running `chronos up`.",
+    )
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    return data(as_json(function))
+
+
+def run(work: Coroutine[Any, Any, int | None], *, as_json: bool = False) -> None:
+    """Runs a command's work; a refusal ends it with one sentence, or its document, and 1.
+
+    Faults pass on to `main`, which prints them and exits with their code.
+    """
+    try:
+        code = asyncio.run(work)
+    except Refused as refusal:
+        if as_json:
+            print_json(msgspec.to_builtins(refusal.problem))
+        print(f"chronos: {refusal}", file=sys.stderr)
+        code = refusal.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    if code:
+        sys.exit(code)
+
+
+def print_json(value: Any) -> None:
+    """Prints a value as JSON, one document."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def money(amount: int, currency: str) -> str:
+    """Writes minor units for a person: `1,234.50 EUR`."""
+    if currency not in EXPONENTS:
+        return f"{amount} {currency}"
+    whole, _, fraction = format_amount(abs(amount), currency).partition(".")
+    sign = "-" if amount < 0 else ""
+    return f"{sign}{int(whole):,}{'.' + fraction if fraction else ''} {currency}"
+
+
+def minor_units(text: str, currency: str) -> int:
+    """Reads a decimal amount of a person as minor units, exactly.
+
+    Raises:
+        click.BadParameter: It is no such amount, or has too many digits for the currency.
+    """
+    try:
+        return parse_amount(text, currency)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def plain(value: Any) -> Any:
+    """Gives an answer of the client as plain values, for JSON."""
+    return msgspec.to_builtins(value)
+
+
+def print_fields(pairs: Iterable[tuple[str, object]]) -> None:
+    """Prints names and values in two columns."""
+    rows = [(name, str(value)) for name, value in pairs if value is not None]
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        print(f"{name.ljust(width)}  {value}")
+
+
+def print_table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    """Prints columns, numbers to the right; as wide as needed and no wider."""
+    cells = [tuple(str(cell) for cell in row) for row in rows]
+    widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]
+    right = [
+        all(_is_number(row[i]) for row in cells) and bool(cells) for i in range(len(header))
+    ]
+    for row in [header, *cells]:
+        padded = (
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        )
+        print("  ".join(padded).rstrip())
+
+
+def _is_number(text: str) -> bool:
+    return text[:1].isdigit() or text[:1] == "-"
