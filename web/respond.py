@@ -19,32 +19,23 @@ import structlog
 from aiohttp import web
 from faust.web import View
 
+from chronos.auth.principals import Principal, Scope
 from chronos.clock import Clock, IdSource, SystemClock, SystemIds
 from chronos.errors import Unavailable
 from chronos.telemetry.balances_metrics import QUERY_ANSWERS, QUERY_SECONDS
 from chronos.wire.problems import CONTENT_TYPE, PROBLEMS, InputError, problem_body
 
 JSON_TYPE = "application/json"
-READ_SCOPE = "read"
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 log = structlog.get_logger("web")
 
 
-class KeyHolder(Protocol):
-    """Somebody whose API key was accepted."""
-
-    @property
-    def scopes(self) -> frozenset[str]:
-        """Says what the key allows: read, write, admin."""
-        ...
-
-
 class Keys(Protocol):
-    """Knows API keys; `chronos.auth` has the real one."""
+    """Knows API keys; `chronos.auth.keys.ApiKeys` is the real one."""
 
-    async def authenticate(self, header: str | None) -> KeyHolder | None:
+    async def authenticate(self, header: str | None) -> Principal | None:
         """Finds the holder of an `Authorization` header, or None when nobody holds it."""
         ...
 
@@ -204,7 +195,7 @@ class Respond:
         holder = await self.keys.authenticate(request.headers.get("Authorization"))
         if holder is None:
             raise Refusal("unauthenticated", "Send `Authorization: Bearer <API key>`.")
-        if READ_SCOPE not in holder.scopes:
+        if not holder.may(Scope.READ):
             raise Refusal("insufficient_scope", "The API key lacks the scope `read`.")
 
     def _refuse(self, request: web.Request, refusal: Refusal, request_id: str) -> web.Response:

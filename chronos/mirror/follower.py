@@ -70,6 +70,10 @@ class Mark(Protocol):
         """Tells whether what was filled is still there."""
         ...
 
+    async def close(self) -> None:
+        """Closes its connection."""
+        ...
+
 
 class Source(Protocol):
     """What is copied; the table `balances` is the real one."""
@@ -139,6 +143,7 @@ class RedisFollower:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        await self._mark.close()
 
     def raise_if_broken(self) -> None:
         """Raises what ended the task, if anything did."""

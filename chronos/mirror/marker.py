@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from chronos.errors import Unavailable
+from chronos.wire.topics import Names
 
 _DEADLINE_S = 1.0
 
@@ -25,11 +26,12 @@ class FilledMark:
 
     Args:
         url: Redis.
-        key: The mark's name, unlike that of any other process.
+        names: Gives the namespace that the mark lies in.
+        worker: The process that leaves it, unlike any other.
     """
 
-    def __init__(self, url: str, key: str) -> None:
-        self._key = key
+    def __init__(self, url: str, names: Names, *, worker: str) -> None:
+        self._key = f"{names.namespace}:filled:{worker}"
         self._run: str | None = None
         self._client: Any = Redis.from_url(
             url,

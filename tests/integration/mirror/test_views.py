@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import faust
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from chronos.auth.principals import Principal, Scope
 from chronos.clock import SystemClock
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.settings import Settings
@@ -24,17 +24,14 @@ from web.respond import Respond
 SECRET = b"only for tests"
 
 
-@dataclass(frozen=True)
-class Holder:
-    scopes: frozenset[str]
-
-
 class Keys:
     """Knows two keys: one may read, one may not."""
 
-    async def authenticate(self, header: str | None) -> Holder | None:
-        scopes = {"Bearer reader": {"read"}, "Bearer writer": {"write"}}.get(header or "")
-        return None if scopes is None else Holder(frozenset(scopes))
+    async def authenticate(self, header: str | None) -> Principal | None:
+        scope = {"Bearer reader": Scope.READ, "Bearer writer": Scope.WRITE}.get(header or "")
+        if scope is None:
+            return None
+        return Principal(name="tester", key_id="key", scopes=frozenset({scope}))
 
 
 async def serve(mirror: ElasticsearchMirror, **settings: Any) -> TestClient:

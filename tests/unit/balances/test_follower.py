@@ -48,6 +48,9 @@ class MemoryRedis:
         self._answer()
         return self.mark == "set"
 
+    async def close(self):
+        pass
+
     def flush(self):
         self.balances.clear()
         self.mark = None

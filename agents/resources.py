@@ -1,0 +1,129 @@
+"""What agents and views of one worker need from outside, opened and closed with its app.
+
+Nothing connects when it is made or opened: each part connects when it is first used, so that a
+worker starts with Kafka alone. A part that is away makes those who use it wait (agents) or say
+so (views), and works again when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from chronos.clock import Clock
+from chronos.errors import Unavailable
+from chronos.mirror.elasticsearch import ElasticsearchMirror
+from chronos.mirror.lag import KafkaLag
+from chronos.mirror.redis import RedisMirror
+from chronos.settings import Settings
+from chronos.store.api_keys import ApiKeyTable, StoredKey
+from chronos.store.pipeline_state import PipelineState, read_pipeline_state
+from chronos.store.pool import LOOKUPS_ONLY, Pool
+from chronos.store.reads import Reads, StoredEvent
+from chronos.wire.topics import Names
+
+CONNECTIONS_MAX = 4
+
+log = structlog.get_logger("agents.resources")
+
+
+class JournalReader:
+    """Reads events, API keys and the outbox's state from PostgreSQL through one small pool.
+
+    Args:
+        settings: The address, the shards of the outbox, the zone of the booking day.
+        role: The worker's role, by which PostgreSQL's own views show its connections.
+    """
+
+    def __init__(self, settings: Settings, role: str):
+        self._settings = settings
+        self._role = role
+        self._pool: Pool | None = None
+
+    async def open(self) -> None:
+        """Makes the pool; PostgreSQL need not answer yet."""
+        self._pool = await Pool.open(
+            self._settings.postgres_dsn,
+            application_name=f"chronos-{self._role}-{self._settings.slot}",
+            connections_max=CONNECTIONS_MAX,
+            server_settings=LOOKUPS_ONLY,
+        )
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def events_of(self, account_id: str, after_version: int) -> Sequence[StoredEvent]:
+        """Reads an account's next events in order, a page of them; none after the last.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        return await self._reads().events_of(account_id, after_version)
+
+    async def event_at(self, account_id: str, version: int) -> StoredEvent | None:
+        """Reads one event, or None where there is none.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        return await self._reads().event_at(account_id, version)
+
+    async def find(self, key_id: str) -> StoredKey | None:
+        """Reads one API key, revoked or not; None where there is none.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        return await ApiKeyTable(self._opened()).find(key_id)
+
+    async def pipeline_state(self) -> PipelineState:
+        """Reads where journal and outbox stand.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        return await read_pipeline_state(self._opened(), self._settings.relay_shards)
+
+    def _reads(self) -> Reads:
+        return Reads(self._opened(), ZoneInfo(self._settings.time_zone))
+
+    def _opened(self) -> Pool:
+        if self._pool is None:
+            raise Unavailable("postgresql", "this worker is starting or stopping")
+        return self._pool
+
+
+class Resources:
+    """Holds the connections of one worker; made before its app runs, opened by it.
+
+    Args:
+        settings: Addresses.
+        role: The worker's role.
+        clock: Tells ages and ends waits.
+    """
+
+    def __init__(self, settings: Settings, role: str, clock: Clock):
+        names = Names(settings.namespace)
+        self.journal = JournalReader(settings, role)
+        self.redis = RedisMirror(settings.redis_url, names)
+        self.search = ElasticsearchMirror(settings.elasticsearch_url, names)
+        self.lag = KafkaLag(settings.kafka, clock)
+
+    async def open(self) -> None:
+        """Makes what cannot be made without a running loop."""
+        await self.journal.open()
+
+    async def close(self) -> None:
+        """Closes everything; one part that fails to close does not keep the others."""
+        parts = (self.lag, self.search, self.redis, self.journal)
+        answers = await asyncio.gather(
+            *(part.close() for part in parts), return_exceptions=True
+        )
+        for part, answer in zip(parts, answers, strict=True):
+            if isinstance(answer, Exception):
+                log.warning("close_failed", part=type(part).__name__, reason=repr(answer))

@@ -1,0 +1,77 @@
+"""Puts the balances worker together: table, agent, Redis, views."""
+
+from __future__ import annotations
+
+from agents import balances as agent
+from agents.resources import Resources
+from chronos.auth.keys import ApiKeys, read_server_secret
+from chronos.clock import Clock
+from chronos.mirror.follower import RedisFollower
+from chronos.mirror.marker import FilledMark
+from chronos.stream.app import ChronosApp
+from tables.balances import BalancesTable
+from web import health
+from web.accounts import Accounts
+from web.balances import Balances, Owners
+from web.history import History
+from web.pipeline import Pipeline
+from web.respond import Respond
+
+
+def add_balances(app: ChronosApp, clock: Clock) -> None:
+    """Registers everything that a balances worker does with its app, which must not run yet.
+
+    Raises:
+        SettingFault: The secret that API keys are proved with cannot be read.
+    """
+    settings = app.settings
+    resources = Resources(settings, app.role, clock)
+    table = BalancesTable(app, app.names, partitions=settings.partitions)
+    worker = f"{app.role}-{settings.slot}"
+    mark = FilledMark(settings.redis_url, app.names, worker=worker)
+    follower = RedisFollower(resources.redis, mark, table, clock)
+    app.add_resource(resources)
+    app.add_resource(follower)
+    agent.register(app, table, journal=resources.journal, copy=follower, clock=clock)
+    _add_views(app, resources, table, follower, clock)
+
+
+def _add_views(
+    app: ChronosApp,
+    resources: Resources,
+    table: BalancesTable,
+    follower: RedisFollower,
+    clock: Clock,
+) -> None:
+    settings = app.settings
+    secret = read_server_secret(settings.key_secret_file)
+    keys = ApiKeys(resources.journal, server_secret=secret, clock=clock)
+    respond = Respond(app, keys, clock=clock)
+    owners = Owners()
+    app.add_resource(owners)
+    balances = Balances(
+        table,
+        copy=resources.redis,
+        owners=owners,
+        clock=clock,
+        wait_s=settings.min_version_wait_s,
+    )
+    balances.add_to(respond)
+    search = resources.search
+    History(search.entries, settings, secret=secret, clock=clock).add_to(respond)
+    Accounts(search.accounts, secret=secret).add_to(respond)
+    pipeline = Pipeline(
+        app.names, write_side=resources.journal, lag=resources.lag, table=table, clock=clock
+    )
+    pipeline.add_copies(resources.redis, follower, search)
+    pipeline.add_to(respond)
+
+    async def redis_state() -> str:
+        await resources.redis.ping()
+        return "behind" if follower.is_behind else "ok"
+
+    async def search_state() -> str:
+        await search.ping()
+        return "ok"
+
+    health.register(app, reports={"redis": redis_state, "elasticsearch": search_state})
