@@ -15,7 +15,7 @@ from chronos.errors import ChronosError
 if TYPE_CHECKING:
     from chronos.stream.app import ChronosApp
 
-EXIT_FORCED = 1
+EXIT_CRASHED = 1
 _log = structlog.get_logger(room="stream")
 
 
@@ -66,17 +66,19 @@ class ChronosWorker(faust.Worker):
     def _leave_hard(self) -> None:
         reason = self.app.crash_reason or self.crash_reason
         _log.error("worker_stop_forced", drain_s=self._drain_s)
-        os._exit(exit_code_of(reason) if reason else EXIT_FORCED)
+        os._exit(exit_code_of(reason))
 
 
 def exit_code_of(reason: BaseException | None) -> int:
     """Tells the exit code of a process that ended for this reason, never 0."""
-    seen = reason
-    while seen is not None:
-        if isinstance(seen, ChronosError):
-            return seen.exit_code
-        seen = seen.__cause__ or seen.__context__
-    return 1
+    # Faust raises a crash reason from itself, so the chain may be a ring.
+    seen: list[BaseException] = []
+    while reason is not None and reason not in seen:
+        if isinstance(reason, ChronosError):
+            return reason.exit_code
+        seen.append(reason)
+        reason = reason.__cause__ or reason.__context__
+    return EXIT_CRASHED
 
 
 def _sentence(reason: BaseException | None) -> str:
