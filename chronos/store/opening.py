@@ -1,0 +1,103 @@
+"""Opens all that a command endpoint needs of PostgreSQL, and closes it in the reverse order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from chronos.settings import Settings
+from chronos.store.api_keys import ApiKeyTable
+from chronos.store.event_store import EventStore, Rules
+from chronos.store.group_commit import GroupCommit, Limits
+from chronos.store.pool import LOOKUPS_ONLY, Pool
+from chronos.store.preview import Preview
+from chronos.store.reads import Reads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much of the server one process uses, and how much it takes in."""
+
+    lanes: int
+    """Connections that commit at once."""
+    reader_connections_max: int
+    limits: Limits
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Takes them from the settings."""
+        return cls(
+            lanes=settings.writer_lanes,
+            reader_connections_max=settings.reader_connections_max,
+            limits=Limits(
+                pending_max=settings.commands_pending_max,
+                batch_max=settings.batch_commands_max,
+                deadline_s=settings.command_deadline_s,
+                drain_s=settings.drain_s,
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """One process's PostgreSQL: commands, reads, credentials."""
+
+    journal: GroupCommit
+    reads: Reads
+    keys: ApiKeyTable
+    pool: Pool
+    """The connections of the reads; its `counts` are for metrics."""
+
+
+@asynccontextmanager
+async def open_store(dsn: str, rules: Rules, sizes: Sizes) -> AsyncIterator[Store]:
+    """Opens a store as the role that `dsn` names; PostgreSQL need not answer yet.
+
+    On leaving, attempts under way are finished before their connections close.
+    """
+    pool = await Pool.open(
+        dsn,
+        application_name="chronos-api-reads",
+        connections_max=sizes.reader_connections_max,
+        server_settings=LOOKUPS_ONLY,
+    )
+    try:
+        lanes = [
+            EventStore(dsn, rules, name=f"chronos-api-lane-{number}")
+            for number in range(sizes.lanes)
+        ]
+        journal = GroupCommit(
+            lanes, Preview(pool, rules), needs_of=rules.needs_of, limits=sizes.limits
+        )
+        async with journal:
+            yield Store(
+                journal=journal,
+                reads=Reads(pool, rules.zone),
+                keys=ApiKeyTable(pool),
+                pool=pool,
+            )
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def open_reads(
+    dsn: str, zone: ZoneInfo, *, application_name: str, connections_max: int
+) -> AsyncIterator[tuple[Reads, ApiKeyTable]]:
+    """Opens the reads alone, for a worker that repairs gaps and checks keys.
+
+    PostgreSQL need not answer yet.
+    """
+    pool = await Pool.open(
+        dsn,
+        application_name=application_name,
+        connections_max=connections_max,
+        server_settings=LOOKUPS_ONLY,
+    )
+    try:
+        yield Reads(pool, zone), ApiKeyTable(pool)
+    finally:
+        await pool.close()
