@@ -6,6 +6,7 @@ other settings; the default data folder of `chronos up`.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from chronos.client.exchange import Patience
 from chronos.client.ledger_client import Doors, LedgerClient
 from chronos.embedded.addresses import Addresses, read_addresses
 from chronos.embedded.folder import DataFolder
+from chronos.embedded.machine import Machine
 from chronos.errors import MissingPart
 from chronos.settings import Settings
 from chronos.wire.topics import Names
@@ -83,7 +85,7 @@ def find_instance(data: Path | None) -> Instance:
 
 def default_data_folder() -> Path:
     """Gives the folder that `chronos up` uses when none is named."""
-    return Path.cwd() / "chronos-data"
+    return Machine.detect(os.environ).data  # noqa: TID251 - as `chronos up` finds it
 
 
 def from_addresses(addresses: Addresses, settings: Settings, *, data: Path | None) -> Instance:

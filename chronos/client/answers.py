@@ -94,6 +94,27 @@ class PageInfo(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool = False
 
 
+class TrialBalanceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """All accounts of one kind and currency; `booked` is signed, credit positive."""
+
+    currency: str
+    kind: str
+    account_class: str = msgspec.field(name="class")
+    accounts: int
+    booked: int
+    debit: int
+    credit: int
+
+
+class TrialBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """The bank's books in one snapshot; each total is zero."""
+
+    at: str
+    balanced: bool
+    totals: dict[str, int]
+    lines: tuple[TrialBalanceLine, ...]
+
+
 class FieldProblem(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with one field of a request."""
 

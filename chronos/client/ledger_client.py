@@ -18,6 +18,7 @@ from chronos.client.answers import (
     Page,
     Touched,
     Transferred,
+    TrialBalance,
 )
 from chronos.client.exchange import Ask, Exchange, Patience
 from chronos.client.refusals import UnreadableAnswer
@@ -162,9 +163,9 @@ class LedgerClient:
         path = f"/v1/transfers/{quote(transfer_id, safe='')}"
         return await self._read(self._doors.command, path, into=dict[str, Any])
 
-    async def trial_balance(self) -> dict[str, Any]:
+    async def trial_balance(self) -> TrialBalance:
         """Reads the trial balance; its totals are zero for each currency."""
-        return await self._read(self._doors.command, "/v1/trial-balance", into=dict[str, Any])
+        return await self._read(self._doors.command, "/v1/trial-balance", into=TrialBalance)
 
     # Reads of the query side
 
