@@ -73,6 +73,7 @@ async def connect(dsn: str, purpose: str) -> asyncpg.Connection:
                 "application_name": f"chronos relay {purpose}",
                 "synchronous_commit": "off",
                 "enable_seqscan": "off",
+                "enable_bitmapscan": "off",
                 "jit": "off",
             },
         )
@@ -165,6 +166,7 @@ class ShardHold:
     ):
         self._connection = connection
         self._one_at_a_time = asyncio.Lock()
+        self._may_sort = True
         self.shard = shard
         self.epoch = epoch
         self.cursor = cursor
@@ -251,8 +253,16 @@ class ShardHold:
         )
 
     async def _rows(self, statement: str, *arguments: Any) -> list[Row]:
+        # Before its first ANALYZE a table looks small, and sorting it for each page cheap. So a
+        # window is walked by its index only; the head, which is short, may be sorted.
+        may_sort = statement is statements.HEAD
         async with self._one_at_a_time:
             with translated():
+                if may_sort != self._may_sort:
+                    await self._connection.execute(
+                        statements.SORT if may_sort else statements.DO_NOT_SORT
+                    )
+                    self._may_sort = may_sort
                 found = await self._connection.fetch(statement, *arguments)
         return [Row(*record) for record in found]
 

@@ -117,3 +117,6 @@ WHERE locktype = 'advisory'
   AND granted
   AND pid <> pg_backend_pid()
 """
+
+DO_NOT_SORT = "SET enable_sort = off"
+SORT = "SET enable_sort = on"
