@@ -13,6 +13,7 @@ from chronos.embedded.process import Command
 
 SCRIPT = Path(__file__).with_name("watchdog_process.py")
 _RESTART_S = 0.2
+_END_S = 5.0
 
 
 class Watchdog:
@@ -48,9 +49,7 @@ class Watchdog:
                 await self._process.wait()
                 await asyncio.sleep(_RESTART_S)
         finally:
-            self._tell(".")
-            if self._process is not None and self._process.stdin is not None:
-                self._process.stdin.close()
+            await self._end()
 
     def add(self, pid: int, command: Command) -> None:
         """Puts a child under watch."""
@@ -76,6 +75,18 @@ class Watchdog:
             start_new_session=True,
             pass_fds=() if self._lock_fd is None else (self._lock_fd,),
         )
+
+    async def _end(self) -> None:
+        self._tell(".")
+        if self._process is None or self._process.stdin is None:
+            return
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(_END_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
 
     def _tell(self, line: str) -> None:
         if self._process is None or self._process.stdin is None:
