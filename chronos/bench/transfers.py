@@ -1,0 +1,184 @@
+"""Single transfers over HTTP, measured, beside pgbench on the same server when asked.
+
+The two are measured in turn, round by round, so that a change in what the machine gives meets
+both; the figure is the median of the rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from chronos.bench.load import LoadPlan
+from chronos.bench.machine import commit, machine_facts
+from chronos.bench.pgbench import Pgbench, PgbenchResult
+from chronos.bench.stack import WriteSide
+from chronos.bench.tally import LoadResult
+from chronos.client.ledger_client import LedgerClient
+from chronos.errors import ChronosError
+from chronos.home import code_folder
+from chronos.store.server_facts import server_facts
+
+CURRENCY = "EUR"
+FUNDS = 1_000_000_000
+SETTLEMENT = "bench.settlement"
+OPENING_WORKERS = 32
+DRIVER_MARGIN_S = 60.0
+
+
+class BenchFault(ChronosError):
+    """Says why a measurement is not one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransfersPlan:
+    """What to measure."""
+
+    seconds: float
+    warm_up_s: float
+    connections: int
+    accounts: int
+    rate: float | None
+    rounds: int
+    api_processes: int
+    against_pgbench: bool
+
+
+class TransfersReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one run, and what they were measured on."""
+
+    what: str
+    commit: str
+    machine: dict[str, str | int]
+    postgresql: dict[str, str]
+    load: dict[str, Any]
+    transfers_per_second: float
+    transfers: tuple[LoadResult, ...]
+    pgbench_per_second: float | None
+    pgbench: tuple[PgbenchResult, ...]
+    ratio: float | None
+    """Transfers a second by pgbench's transactions a second; medians of the rounds."""
+
+
+async def measure_transfers(
+    side: WriteSide, plan: TransfersPlan, *, say: Callable[[str], None]
+) -> TransfersReport:
+    """Opens the accounts, then measures round by round.
+
+    Raises:
+        BenchFault: The driver failed, or answers other than 201 came.
+    """
+    say(f"opening {plan.accounts:,} accounts …")
+    accounts = await _open_accounts(side, plan.accounts)
+    pgbench = Pgbench(side) if plan.against_pgbench else None
+    if pgbench is not None:
+        await pgbench.prepare()
+    loads: list[LoadResult] = []
+    yards: list[PgbenchResult] = []
+    for number in range(1, plan.rounds + 1):
+        loads.append(await _drive(_load(side, plan, accounts, number)))
+        say(f"round {number}: {describe(loads[-1])}")
+        if pgbench is not None:
+            yards.append(await pgbench.measure(plan.seconds))
+            say(f"round {number}: pgbench {yards[-1].per_second:,.0f} a second")
+    return await _report(side, plan, loads, yards)
+
+
+def describe(result: LoadResult) -> str:
+    """Gives one line with the figures of a load."""
+    others = {status: n for status, n in result.statuses.items() if status != "201"}
+    return (
+        f"{result.per_second:,.0f} transfers a second; p50 {result.p50_ms:.1f} ms, "
+        f"p95 {result.p95_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, max {result.max_ms:.1f} ms"
+        + (f"; NOT BOOKED {others}" if others else "")
+    )
+
+
+async def _report(
+    side: WriteSide, plan: TransfersPlan, loads: list[LoadResult], yards: list[PgbenchResult]
+) -> TransfersReport:
+    ours = statistics.median(load.per_second for load in loads)
+    yard = statistics.median(y.per_second for y in yards) if yards else None
+    return TransfersReport(
+        what="single transfers over HTTP",
+        commit=commit(),
+        machine=machine_facts(),
+        postgresql=await server_facts(side.postgres_dsn),
+        load={
+            "connections": plan.connections,
+            "accounts": plan.accounts,
+            "api_processes": plan.api_processes,
+            "seconds": plan.seconds,
+            "warm_up_s": plan.warm_up_s,
+            "rounds": plan.rounds,
+            "rate": plan.rate,
+            "loop": "closed" if plan.rate is None else "open",
+        },
+        transfers_per_second=ours,
+        transfers=tuple(loads),
+        pgbench_per_second=yard,
+        pgbench=tuple(yards),
+        ratio=None if not yard else round(ours / yard, 3),
+    )
+
+
+def _load(
+    side: WriteSide, plan: TransfersPlan, accounts: tuple[str, ...], number: int
+) -> LoadPlan:
+    return LoadPlan(
+        host="127.0.0.1",
+        port=side.port,
+        api_key=side.doors.api_key,
+        accounts=accounts,
+        currency=CURRENCY,
+        connections=plan.connections,
+        warm_up_s=plan.warm_up_s,
+        seconds=plan.seconds,
+        rate=plan.rate,
+        seed=number,
+        run=f"bench-{number}",
+    )
+
+
+async def _open_accounts(side: WriteSide, count: int) -> tuple[str, ...]:
+    names = tuple(f"bench.{number:06}" for number in range(count))
+    left = iter(names)
+    async with LedgerClient(side.doors, connections_max=OPENING_WORKERS) as client:
+        await client.open_account(
+            currency=CURRENCY, account_id=SETTLEMENT, kind="settlement", key=SETTLEMENT
+        )
+
+        async def work() -> None:
+            for name in left:
+                await client.open_account(currency=CURRENCY, account_id=name, key=name)
+                await client.transfer(
+                    SETTLEMENT, name, amount=FUNDS, currency=CURRENCY, key=f"fund-{name}"
+                )
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(OPENING_WORKERS):
+                group.create_task(work())
+    return names
+
+
+async def _drive(plan: LoadPlan) -> LoadResult:
+    """Runs the driver in a process of its own, so that it shares no interpreter."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "chronos.bench.driver", stdin=PIPE, stdout=PIPE, cwd=code_folder()
+    )
+    try:
+        async with asyncio.timeout(plan.warm_up_s + plan.seconds + DRIVER_MARGIN_S):
+            out, _ = await process.communicate(msgspec.json.encode(plan))
+    except TimeoutError as error:
+        process.kill()
+        raise BenchFault("The load driver did not end in time.") from error
+    if process.returncode != 0:
+        raise BenchFault(f"The load driver ended with exit code {process.returncode}.")
+    return msgspec.json.decode(out, type=LoadResult)
