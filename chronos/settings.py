@@ -183,6 +183,11 @@ class Settings:
         }
 
 
+def process_environment() -> Mapping[str, str]:
+    """Gives the variables of this process, for those who hand them on."""
+    return os.environ
+
+
 def _parse(name: str, text: str, setting: dataclasses.Field[Any]) -> Any:
     kind = get_type_hints(Settings)[setting.name]
     if kind is int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from chronos.cli.show import print_json, print_table, run
-from chronos.settings import PREFIX, Settings
+from chronos.settings import PREFIX, Settings, process_environment
 
 MASKED = "••••"
 
@@ -26,7 +25,7 @@ def show(*, as_json: bool) -> None:
     """Show each setting, its value and unit, where it comes from, and what it means."""
 
     async def work() -> None:
-        rows = settings_table(Settings.from_environment(), frozenset(os.environ))  # noqa: TID251 - only asks which names are set
+        rows = settings_table(Settings.from_environment(), frozenset(process_environment()))
         if as_json:
             print_json(rows)
             return

@@ -6,7 +6,6 @@ other settings; the default data folder of `chronos up`.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from chronos.embedded.addresses import Addresses, read_addresses
 from chronos.embedded.folder import DataFolder
 from chronos.embedded.machine import Machine
 from chronos.errors import MissingPart
-from chronos.settings import Settings
+from chronos.settings import Settings, process_environment
 from chronos.wire.topics import Names
 
 EVENTS_SUFFIX = ".events.v1"
@@ -85,7 +84,7 @@ def find_instance(data: Path | None) -> Instance:
 
 def default_data_folder() -> Path:
     """Gives the folder that `chronos up` uses when none is named."""
-    return Machine.detect(os.environ).data  # noqa: TID251 - as `chronos up` finds it
+    return Machine.detect(process_environment()).data
 
 
 def from_addresses(addresses: Addresses, settings: Settings, *, data: Path | None) -> Instance:
