@@ -108,14 +108,14 @@ def test_a_passing_fault_of_the_network_is_tried_again(machine):
 def test_no_network_ends_in_one_sentence(machine):
     source = Source(faults=[ConnectionError("no route")] * 3)
 
-    with pytest.raises(EmbeddedFault, match="thing-1.0.jar could not be fetched"):
+    with pytest.raises(EmbeddedFault, match=r"thing-1\.0\.jar could not be fetched"):
         Artefacts(machine, Silence(), source).ensure((artefact(b"jar"),))
 
 
 def test_a_full_disk_is_said_at_once(machine):
     source = Source(faults=[OSError(errno.ENOSPC, "No space left on device")])
 
-    with pytest.raises(EmbeddedFault, match="disk of .* is full"):
+    with pytest.raises(EmbeddedFault, match=r"disk of .* is full"):
         Artefacts(machine, Silence(), source).ensure((artefact(b"jar"),))
 
     assert source.fetches == 1

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
-import subprocess
 import sys
+from asyncio.subprocess import PIPE
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 def test_a_folder_out_of_the_servers_reach_is_refused(tmp_path):
     tmp_path.chmod(0o700)
 
-    with pytest.raises(EmbeddedFault, match="'nobody'.*cannot enter"):
+    with pytest.raises(EmbeddedFault, match=r"'nobody'.*cannot enter"):
         DataFolder(tmp_path / "data").make(RunAs(name="nobody", uid=65534, gid=65534))
 
 
@@ -68,16 +69,24 @@ async def test_a_second_instance_on_one_folder_is_refused(folder):
 async def test_the_lock_of_a_dead_instance_is_waited_for_while_its_watchdog_works(folder):
     # The holder named in the file is dead; the process that still holds it lets go at the end
     # of its input, as a watchdog does when it has ended the children.
-    with subprocess.Popen([sys.executable, "-c", "pass"]) as gone:
-        gone.wait()
-    arguments = [sys.executable, "-c", DEAD, folder.path / "chronos.lock", str(gone.pid)]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as watchdog:
-        assert watchdog.stdout.readline() == b"locked\n"
-        lock = FolderLock(folder)
-        lock_taken = lock.take()
+    gone = await asyncio.create_subprocess_exec(sys.executable, "-c", "pass")
+    await gone.wait()
+    watchdog = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", DEAD, folder.path / "chronos.lock", str(gone.pid)),
+        stdin=PIPE,
+        stdout=PIPE,
+    )
+    assert await watchdog.stdout.readline() == b"locked\n"
+    lock = FolderLock(folder)
+
+    async with asyncio.TaskGroup() as tasks:
+        taken = tasks.create_task(lock.take())
+        await asyncio.sleep(0)  # Lets it try once, in vain.
+        assert not taken.done()
         watchdog.stdin.close()
-        await lock_taken
-        lock.release()
+
+    lock.release()
+    await watchdog.wait()
 
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(folder):

@@ -65,7 +65,7 @@ def plan(folder: DataFolder, name: str, script: str, *, ready_s: float = WITHIN_
 
 async def until(condition) -> None:
     async with asyncio.timeout(WITHIN_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - processes set no event of ours
             await asyncio.sleep(0.02)
 
 
@@ -131,25 +131,28 @@ async def test_two_exit_codes_are_final_and_say_what_to_run(folder, notes, code,
 
 
 async def test_a_final_exit_code_while_starting_is_the_fault_of_the_start(folder, notes):
-    with pytest.raises(ChronosError, match="CHRONOS_X is wrong") as raised:
-        async with Supervisor(folder, notes) as supervisor:
-            script = "import sys; print('chronos: CHRONOS_X is wrong.'); sys.exit(78)"
+    script = "import sys; print('chronos: CHRONOS_X is wrong.'); sys.exit(78)"
+
+    async with Supervisor(folder, notes) as supervisor:
+        with pytest.raises(ChronosError, match="CHRONOS_X is wrong") as raised:
             await supervisor.start(plan(folder, "thing", script))
 
     assert raised.value.exit_code == 78
 
 
 async def test_a_child_that_dies_again_and_again_fails_the_start_with_its_log(folder, notes):
-    with pytest.raises(EmbeddedFault, match=r"died 3 times.*thing\.log ends: no luck"):
-        async with Supervisor(folder, notes) as supervisor:
-            script = "import sys; print('no luck'); sys.exit(1)"
+    script = "import sys; print('no luck'); sys.exit(1)"
+
+    async with Supervisor(folder, notes) as supervisor:
+        with pytest.raises(EmbeddedFault, match=r"died 3 times.*thing\.log ends: no luck"):
             await supervisor.start(plan(folder, "thing", script))
 
 
 async def test_a_child_that_is_never_ready_is_given_up(folder, notes):
-    with pytest.raises(EmbeddedFault, match="not ready after"):
-        async with Supervisor(folder, notes) as supervisor:
-            script = "import time; time.sleep(600)"
+    script = "import time; time.sleep(600)"
+
+    async with Supervisor(folder, notes) as supervisor:
+        with pytest.raises(EmbeddedFault, match="not ready after"):
             await supervisor.start(plan(folder, "thing", script, ready_s=0.3))
 
 
