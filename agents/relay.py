@@ -37,6 +37,7 @@ from chronos.store.outbox_poller import SnapshotPoller
 from chronos.store.outbox_reader import Page, ShardReader
 from chronos.store.outbox_rotation import Rotation
 from chronos.store.republish import pages_of_account
+from chronos.store.startup_checks import Demand, Duty, check
 from chronos.stream.app import ChronosApp
 from chronos.stream.consume import Consumption, Taken, consume
 from chronos.stream.publisher import Publisher, Record
@@ -86,12 +87,14 @@ class Relay:
         self._readers: dict[int, ShardReader] = {}
 
     async def open(self) -> None:
-        """Refuses a foreign database, then begins to watch this one.
+        """Refuses an unsafe or foreign database, then begins to watch this one.
 
         Raises:
-            UnsafeSetting: The database is not the one that Kafka was filled from.
+            UnsafeSetting: A setting or right is unsafe, or the database is not the one that
+                Kafka was filled from.
             Unavailable: PostgreSQL does not answer.
         """
+        await check(self._dsn, Demand(duty=Duty.RELAY, transactions_max=0))
         connection = await connect(self._dsn, "start")
         try:
             for shard in range(self._app.settings.relay_shards):

@@ -1,7 +1,7 @@
 """Composition of the three Faust workers: from settings to an app with everything registered.
 
-Every agent, table and view of a role is named here. Nothing is found by looking around: a
-module that fails to import fails the worker.
+Every agent, table and view of a role is named here or in the role's own module. Nothing is
+found by looking around: a module that fails to import fails the worker.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ def build_app(settings: Settings, role: str) -> ChronosApp:
         role: "relay", "balances" or "mirror".
 
     Raises:
-        SettingFault: There is no such role.
+        SettingFault: There is no such role, or a setting that it needs cannot be used.
     """
     if role not in ROLES:
         raise SettingFault("CHRONOS_ROLE", f"is {role!r}; it takes one of {', '.join(ROLES)}")
     app = make_app(settings, role)
-    match role:
-        case "relay":
-            _build_relay(app)
-        case "balances":
-            add_balances(app, SystemClock())
-        case _:
-            add_mirror(app, SystemClock())
+    clock = SystemClock()
+    if role == "relay":
+        _add_relay(app)
+    elif role == "balances":
+        add_balances(app, clock)
+    else:
+        add_mirror(app, clock)
     return app
 
 
-def _build_relay(app: ChronosApp) -> None:
-    parts = relay.register(app)
-    health.register(app, ready=parts.not_ready)
+def _add_relay(app: ChronosApp) -> None:
+    relaying = relay.register(app)
+    health.register(app, ready=relaying.not_ready)
