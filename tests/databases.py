@@ -7,7 +7,6 @@ import itertools
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -36,14 +35,9 @@ def _run(work):
 
 
 @pytest.fixture(scope="session")
-def cluster_dsn(request) -> str:
+def cluster_dsn(servers) -> str:
     """The owner's address of the PostgreSQL cluster that tests may use."""
-    # Not a setting of Chronos: a developer's own server, so that a single test starts at once.
-    dsn_file = os.environ.get("TEST_POSTGRES_DSN_FILE")
-    if dsn_file:
-        return Path(dsn_file).read_text(encoding="utf-8").strip()
-    servers = request.getfixturevalue("servers")
-    return servers.postgres if hasattr(servers, "postgres") else servers["postgres"]
+    return servers.postgres
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,12 @@ import click
 
 from chronos.embedded.addresses import read_addresses
 from chronos.embedded.folder import DataFolder
-from chronos.errors import MissingPart
 from chronos.settings import Settings
 
 data_option = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of a running `chronos up`; CHRONOS_DATA_DIR when omitted.",
+    help="Data folder of a running `chronos up`.",
 )
 
 
@@ -24,7 +23,7 @@ def owner_dsn(data: Path | None) -> str:
     CHRONOS_POSTGRES_DSN counts when no folder is named; it must be the owner's then.
 
     Raises:
-        MissingPart: Neither a running instance nor an address is there.
+        MissingPart: Nothing runs on the folder.
     """
     settings = Settings.from_environment()
     if data is None and settings.postgres_dsn:
@@ -33,11 +32,7 @@ def owner_dsn(data: Path | None) -> str:
 
 
 def key_secret_file(data: Path | None) -> Path:
-    """Finds the file with the secret that API keys are hashed with.
-
-    Raises:
-        MissingPart: Neither a running instance nor a file is named.
-    """
+    """Finds the file with the secret that API keys are hashed with."""
     settings = Settings.from_environment()
     if data is None and settings.key_secret_file is not None:
         return settings.key_secret_file
@@ -45,15 +40,7 @@ def key_secret_file(data: Path | None) -> Path:
 
 
 def data_folder(data: Path | None) -> DataFolder:
-    """Names the folder of the instance that is meant.
+    """Names the folder of the instance that is meant: given, set, or the usual one."""
+    from chronos.cli.instance import default_data_folder
 
-    Raises:
-        MissingPart: None is.
-    """
-    path = data or Settings.from_environment().data_dir
-    if path is None:
-        raise MissingPart(
-            "no database is named: give the folder of a running `chronos up` with --data, or "
-            "the owner's address in CHRONOS_POSTGRES_DSN"
-        )
-    return DataFolder(path)
+    return DataFolder(data or Settings.from_environment().data_dir or default_data_folder())
