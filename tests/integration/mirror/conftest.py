@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -15,30 +11,8 @@ from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.indices import delete_indices
 from chronos.mirror.redis import RedisMirror
 from chronos.wire.topics import Names
+from tests.conftest import ServerAddresses
 from tests.integration.mirror.cut import Cut
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where the servers are."""
-
-    kafka: str
-    redis: str
-    elasticsearch: str
-
-
-@pytest.fixture(scope="session")
-def places(request) -> Places:
-    # Not a setting of Chronos: a developer's own servers, so that a single test starts at once.
-    given = os.environ.get("TEST_ADDRESSES_FILE")
-    if given:
-        found = json.loads(Path(given).read_text(encoding="utf-8"))
-    else:
-        servers = request.getfixturevalue("servers")
-        found = servers if isinstance(servers, dict) else vars(servers)
-    return Places(
-        kafka=found["kafka"], redis=found["redis"], elasticsearch=found["elasticsearch"]
-    )
 
 
 @pytest.fixture
@@ -47,8 +21,8 @@ def names() -> Names:
 
 
 @pytest.fixture
-async def redis_mirror(places: Places, names: Names) -> AsyncIterator[RedisMirror]:
-    mirror = RedisMirror(places.redis, names)
+async def redis_mirror(servers: ServerAddresses, names: Names) -> AsyncIterator[RedisMirror]:
+    mirror = RedisMirror(servers.redis, names)
     yield mirror
     keys = await mirror._client.keys(names.balance_key("*"))
     if keys:
@@ -57,8 +31,8 @@ async def redis_mirror(places: Places, names: Names) -> AsyncIterator[RedisMirro
 
 
 @pytest.fixture
-async def search(places: Places, names: Names) -> AsyncIterator[ElasticsearchMirror]:
-    mirror = ElasticsearchMirror(places.elasticsearch, names)
+async def search(servers: ServerAddresses, names: Names) -> AsyncIterator[ElasticsearchMirror]:
+    mirror = ElasticsearchMirror(servers.elasticsearch, names)
     await mirror.ensure_indices()
     yield mirror
     await delete_indices(mirror.client, names)
@@ -66,14 +40,14 @@ async def search(places: Places, names: Names) -> AsyncIterator[ElasticsearchMir
 
 
 @pytest.fixture
-async def cut_search(places: Places) -> AsyncIterator[Cut]:
+async def cut_search(servers: ServerAddresses) -> AsyncIterator[Cut]:
     """An address of Elasticsearch that a test can take away."""
-    async with Cut.before(places.elasticsearch) as cut:
+    async with Cut.before(servers.elasticsearch) as cut:
         yield cut
 
 
 @pytest.fixture
-async def cut_redis(places: Places) -> AsyncIterator[Cut]:
+async def cut_redis(servers: ServerAddresses) -> AsyncIterator[Cut]:
     """An address of Redis that a test can take away."""
-    async with Cut.before(places.redis) as cut:
+    async with Cut.before(servers.redis) as cut:
         yield cut

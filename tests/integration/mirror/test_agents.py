@@ -22,7 +22,7 @@ from chronos.stream.topics import ensure_topics
 from chronos.wire.balance import encode_balance
 from chronos.wire.headers import decode_headers
 from chronos.wire.topics import Names, partition_of
-from tests.integration.mirror.conftest import Places
+from tests.conftest import ServerAddresses
 from tests.integration.mirror.cut import Cut
 from tests.integration.mirror.values import Bank
 
@@ -54,13 +54,13 @@ class StoredEvent(msgspec.Struct):
 
 @pytest.fixture
 async def settings(
-    places: Places, names: Names, tmp_path: Path, unused_tcp_port: int
+    servers: ServerAddresses, names: Names, tmp_path: Path, unused_tcp_port: int
 ) -> Settings:
     value = Settings(
         namespace=names.namespace,
-        kafka=places.kafka,
-        redis_url=places.redis,
-        elasticsearch_url=places.elasticsearch,
+        kafka=servers.kafka,
+        redis_url=servers.redis,
+        elasticsearch_url=servers.elasticsearch,
         state_dir=tmp_path,
         mirror_port=unused_tcp_port,
         partitions=4,
@@ -71,8 +71,8 @@ async def settings(
 
 
 @pytest.fixture
-async def producer(places: Places) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=places.kafka)
+async def producer(servers: ServerAddresses) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=servers.kafka)
     await producer.start()
     yield producer
     await producer.stop()

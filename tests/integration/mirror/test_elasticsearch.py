@@ -15,6 +15,7 @@ from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import EVENT_TYPES, EntryQuery
 from chronos.mirror.indices import create_index, point_alias
 from chronos.wire.topics import Names
+from tests.conftest import ServerAddresses
 from tests.integration.mirror.cut import Cut
 from tests.integration.mirror.values import Bank, balance, rich_balance
 
@@ -35,8 +36,10 @@ async def test_indices_are_made_once_and_asking_again_changes_nothing(
     assert sorted(aliases.body) == [f"{names.accounts_alias}-v1", f"{names.entries_alias}-v1"]
 
 
-async def test_two_processes_may_make_the_indices_at_once(places, names: Names):
-    mirrors = [ElasticsearchMirror(places.elasticsearch, names) for _ in range(2)]
+async def test_two_processes_may_make_the_indices_at_once(
+    servers: ServerAddresses, names: Names
+):
+    mirrors = [ElasticsearchMirror(servers.elasticsearch, names) for _ in range(2)]
     try:
         await asyncio.gather(*(mirror.ensure_indices() for mirror in mirrors))
 
