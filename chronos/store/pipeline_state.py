@@ -30,8 +30,8 @@ _UNPUBLISHED_ROWS = "\nUNION ALL\n".join(
 SELECT position, value
 FROM {table}
 WHERE shard = $1::smallint
-  AND xid >= pg_snapshot_xmin($2::pg_snapshot)
-  AND NOT pg_visible_in_snapshot(xid, $2::pg_snapshot)
+  AND xid >= pg_snapshot_xmin($2::text::pg_snapshot)
+  AND NOT pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
 """  # noqa: S608 - the tables are constants
     for table in TABLES
 )

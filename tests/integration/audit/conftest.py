@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -134,40 +132,28 @@ class Estate:
         await self.producer.send_and_wait(self.targets.names.events, **record)
 
 
-def server_address(request: pytest.FixtureRequest, name: str) -> str:
-    # Not a setting of Chronos: a developer's own servers, so that a single test starts at once.
-    file = os.environ.get("TEST_SERVERS_FILE")
-    if file:
-        return json.loads(Path(file).read_text(encoding="utf-8"))[name]
-    servers = request.getfixturevalue("servers")
-    return getattr(servers, name) if hasattr(servers, name) else servers[name]
-
-
 @pytest.fixture
-async def estate(request, journal, books) -> AsyncIterator[Estate]:
+async def estate(servers, journal, books) -> AsyncIterator[Estate]:
     names = Names(f"audit{os.getpid()}n{next(_numbers)}")
-    kafka = server_address(request, "kafka")
-    redis_url = server_address(request, "redis")
-    elasticsearch_url = server_address(request, "elasticsearch")
     balances = books.balances()
     async with contextlib.AsyncExitStack() as stack:
-        redis = RedisMirror(redis_url, names)
+        redis = RedisMirror(servers.redis, names)
         stack.push_async_callback(redis.close)
         await redis.write_many(balances.values())
-        elasticsearch = ElasticsearchMirror(elasticsearch_url, names)
+        elasticsearch = ElasticsearchMirror(servers.elasticsearch, names)
         stack.push_async_callback(elasticsearch.close)
         stack.push_async_callback(delete_indices, elasticsearch.client, names)
         await fill_elasticsearch(elasticsearch, books)
-        producer = await stack.enter_async_context(topic(kafka, names))
+        producer = await stack.enter_async_context(topic(servers.kafka, names))
         views = {name: view(balance) for name, balance in balances.items()}
         url = await stack.enter_async_context(query_side(views))
         estate = Estate(
             targets=Targets(
                 names=names,
                 postgres_dsn=journal,
-                kafka=kafka,
-                redis_url=redis_url,
-                elasticsearch_url=elasticsearch_url,
+                kafka=servers.kafka,
+                redis_url=servers.redis,
+                elasticsearch_url=servers.elasticsearch,
                 doors=Doors(command=url, query=url, api_key="none"),
             ),
             redis=redis,
