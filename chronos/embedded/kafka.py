@@ -113,6 +113,7 @@ class ManagedKafka:
             f"-Djava.io.tmpdir={home / 'tmp'}",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
             *("-cp", class_path, "kafka.Kafka", str(settings)),
         )
 

@@ -13,6 +13,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,11 +170,11 @@ def copied_if_hidden(machine: Machine, name: str, sources: tuple[Path, ...]) -> 
     target = machine.cached("programs") / name
     if target.is_dir():
         return target
-    staging = target.with_name(f"{name}.{os.getpid()}.part")
+    # Kafka and Elasticsearch may want the same Java at the same time; one rename wins.
+    staging = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=target.parent))
     try:
-        shutil.rmtree(staging, ignore_errors=True)
         for source in sources:
-            shutil.copytree(source, staging / source.name, symlinks=True)
+            _copy(source, staging / source.name)
         _open_for_reading(staging)
         staging.rename(target)
     except OSError as error:
@@ -226,6 +227,13 @@ def _run_as(name: str) -> RunAs | None:
     if entry.pw_uid == 0:
         raise SettingFault("CHRONOS_RUN_AS", "is root, as whom no server runs; take nobody")
     return RunAs(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target)
 
 
 def _open_for_reading(tree: Path) -> None:

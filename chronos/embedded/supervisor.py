@@ -34,6 +34,7 @@ BACKOFF_S_MAX = 30.0
 _FORGIVEN_AFTER_S = 60.0
 _START_DEATHS_MAX = 3
 _POLL_S = 0.1
+_BACK_POLL_S = 0.5
 _WHAT_TO_RUN = {
     EXIT_BROKEN_INVARIANT: "run `chronos verify` and `chronos reconcile` before it is started",
     EXIT_UNSAFE_SETTING: "correct that setting (`chronos config show` lists them) and start",
@@ -219,6 +220,8 @@ class Supervisor:
         self._watchdog.add(running.pid, command)
         try:
             self._write_pids()
+            if child.is_ready:
+                self._tasks.create_task(self._say_when_back(child, running))
             code = await running.wait()
             # Its own children must not go on without it, least of all beside its successor.
             processes.kill_group(running.pid)
@@ -227,6 +230,15 @@ class Supervisor:
             self._watchdog.remove(running.pid)
             child.process = None
         self._judge(child, name, code, command)
+
+    async def _say_when_back(self, child: _Child, running: Process) -> None:
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        while child.process is running:
+            if await child.plan.probe():
+                self._report.say(f"{child.plan.name} is back after {loop.time() - since:.1f} s")
+                return
+            await asyncio.sleep(_BACK_POLL_S)
 
     def _judge(self, child: _Child, name: str, code: int, command: Command) -> None:
         last = processes.tail(command.log)
