@@ -53,6 +53,7 @@ PROBLEMS: dict[str, Problem] = {
     "body_too_large": Problem(413, "The body is too large"),
     "unsupported_media_type": Problem(415, "The Content-Type is not application/json"),
     "unsupported_content_encoding": Problem(415, "The Content-Encoding is not supported"),
+    "expectation_failed": Problem(417, "The Expect header cannot be met"),
     "header_too_large": Problem(431, "The request's headers are too large"),
     # Readable, but breaks a rule of the request
     "schema_violation": Problem(422, "The body does not fit the schema"),

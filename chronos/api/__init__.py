@@ -1,0 +1,1 @@
+"""The HTTP door of the ledger: it reads, checks and answers; it decides nothing."""

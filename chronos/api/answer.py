@@ -1,0 +1,31 @@
+"""An answer before it is sent: status, bytes, headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+JSON = "application/json"
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a handler answers."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    code: str | None = None
+    """The problem's code, for the metrics and the access log."""
+    close: bool = False
+    """True: the connection cannot be used for another request."""
+
+
+def json_answer(value: Any, *, headers: Mapping[str, str] | None = None) -> Answer:
+    """Answers 200 with a value as JSON."""
+    return Answer(status=200, body=_encoder.encode(value), headers=headers or {})

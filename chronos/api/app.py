@@ -1,0 +1,83 @@
+"""The API of one process, put together: its door, its server, its admin server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chronos import __version__
+from chronos.api.exchange import Authenticator, Services
+from chronos.api.health import Health
+from chronos.api.middleware import Door
+from chronos.api.openapi import openapi_document
+from chronos.api.routes import ADMIN_ROUTES, ROUTES, Router
+from chronos.api.server import BoundedServer
+from chronos.api.watching import Watch
+from chronos.clock import Clock, IdSource
+from chronos.errors import InvariantBroken
+from chronos.ledger.service import Ledger
+from chronos.settings import Settings
+from chronos.store.reads import Reads
+from chronos.telemetry.logs import AccessLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """What one process serves."""
+
+    server: BoundedServer
+    """The whole interface, for the API's port."""
+    admin: BoundedServer
+    """Health and metrics alone, for the process's own port."""
+    health: Health
+    watch: Watch
+
+
+def create_app(  # noqa: PLR0913  the parts of a process, each by its name
+    *,
+    ledger: Ledger,
+    reads: Reads,
+    auth: Authenticator,
+    settings: Settings,
+    clock: Clock,
+    ids: IdSource,
+    on_broken: Callable[[InvariantBroken], None],
+    process: str = "api-0",
+) -> Api:
+    """Puts the API together; must be called on the event loop.
+
+    Args:
+        ledger: Executes the commands.
+        reads: Answers the reads, and the readiness probe.
+        auth: Knows the API keys.
+        settings: Deadlines and the form of the access log.
+        clock: For the access log.
+        ids: For request ids and the ids that a client leaves out.
+        on_broken: Is told when stored facts contradict each other.
+        process: Name of the process in its logs.
+    """
+    health = Health(reads.is_answering)
+    watch = Watch(process=process, clock=clock, access_log=AccessLog(form=settings.log_format))
+    services = Services(
+        ledger=ledger,
+        reads=reads,
+        auth=auth,
+        health=health,
+        ids=ids,
+        clock=clock,
+        openapi=openapi_document(ROUTES, version=__version__),
+    )
+    servers = [
+        BoundedServer(
+            Door(
+                Router(routes),
+                services,
+                watch=watch,
+                body_deadline_s=settings.body_deadline_s,
+                on_broken=on_broken,
+            ),
+            ids=ids,
+        )
+        for routes in (ADMIN_ROUTES, ROUTES)
+    ]
+    return Api(server=servers[1], admin=servers[0], health=health, watch=watch)

@@ -1,0 +1,70 @@
+"""One request on its way through the door, and what the handlers may use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from aiohttp.web import BaseRequest
+
+from chronos.api.bodies import Body
+from chronos.auth.principals import Principal
+from chronos.clock import Clock, IdSource
+from chronos.ledger.service import Ledger
+from chronos.store.reads import Reads
+
+if TYPE_CHECKING:
+    from chronos.api.health import Health
+
+_B = TypeVar("_B")
+
+
+class Authenticator(Protocol):
+    """Knows the holders of API keys."""
+
+    async def authenticate(self, header: str | None) -> Principal | None:
+        """Gives the holder of the key in an Authorization header, or None.
+
+        Raises:
+            Unavailable: The key cannot be judged now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the handlers work with."""
+
+    ledger: Ledger
+    reads: Reads
+    auth: Authenticator
+    health: Health
+    ids: IdSource
+    clock: Clock
+    openapi: bytes
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """One request: filled step by step by the checks, read by its handler."""
+
+    request: BaseRequest
+    request_id: str
+    traceparent: str
+    path: str
+    """As it came, without the query."""
+    route_path: str = "unknown"
+    """The path's pattern; a closed set, fit for a metric's label."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, int] = field(default_factory=dict)
+    """Each parameter of the route with its value; a flag is 0 or 1."""
+    principal: Principal | None = None
+    idempotency_key: str | None = None
+    body: Body | None = None
+
+    def body_as(self, shape: type[_B]) -> _B:
+        """Gives the body, which the route's checks made of this shape."""
+        if not isinstance(self.body, shape):
+            raise TypeError(f"{self.route_path} has no body of {shape.__name__}")
+        return self.body

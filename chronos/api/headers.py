@@ -1,0 +1,88 @@
+"""The checks of a request's headers, each a refusal with its code or nothing."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from aiohttp.web import BaseRequest
+
+from chronos.api.answer import JSON
+from chronos.api.problems import HttpProblem
+from chronos.wire.problems import CONTENT_TYPE as PROBLEM_JSON
+
+KEY_HEADER: Final = "Idempotency-Key"
+KEY_LENGTH_MAX: Final = 255
+_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+_JSON_UTF8 = re.compile(
+    r'application/json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?', re.ASCII | re.IGNORECASE
+)
+_ZERO_QUALITY = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
+_FITTING: Final = frozenset({"*/*", "application/*", JSON, PROBLEM_JSON})
+
+
+def check_media_type(request: BaseRequest) -> None:
+    """Refuses a body that is not plain JSON in UTF-8."""
+    encoding = request.headers.get("Content-Encoding")
+    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
+        raise HttpProblem(
+            "unsupported_content_encoding",
+            "Bodies are read as they come; send this one without a Content-Encoding.",
+            headers={"Accept-Encoding": "identity"},
+        )
+    media_type = request.headers.get("Content-Type")
+    if media_type is None or not _is_json(media_type):
+        raise HttpProblem(
+            "unsupported_media_type",
+            "Send the body with Content-Type: application/json, in UTF-8.",
+            headers={"Accept": JSON},
+        )
+
+
+def check_accept(request: BaseRequest) -> None:
+    """Refuses a client that takes no JSON."""
+    accept = request.headers.get("Accept")
+    if accept is not None and not _takes_json(accept):
+        raise HttpProblem("not_acceptable", "This address answers application/json only.")
+
+
+def idempotency_key(request: BaseRequest) -> str:
+    """Gives the request's idempotency key.
+
+    Raises:
+        HttpProblem: It is missing, sent twice, or not 1 to 255 visible ASCII characters.
+    """
+    keys = request.headers.getall(KEY_HEADER, [])
+    if not keys:
+        raise HttpProblem(
+            "idempotency_key_missing",
+            f"Send a {KEY_HEADER} header: a name of your own for this attempt, the same for "
+            "each retry of it.",
+        )
+    if len(keys) > 1:
+        raise HttpProblem(
+            "idempotency_key_invalid", f"{KEY_HEADER} was sent {len(keys)} times."
+        )
+    if _KEY.fullmatch(keys[0]) is None:
+        raise HttpProblem(
+            "idempotency_key_invalid",
+            f"{KEY_HEADER} takes 1 to {KEY_LENGTH_MAX} visible ASCII characters, no spaces.",
+        )
+    return keys[0]
+
+
+@lru_cache(maxsize=256)
+def _is_json(media_type: str) -> bool:
+    return _JSON_UTF8.fullmatch(media_type.strip()) is not None
+
+
+@lru_cache(maxsize=256)
+def _takes_json(accept: str) -> bool:
+    for entry in accept.split(","):
+        media_range, _, parameters = entry.partition(";")
+        if media_range.strip().lower() in _FITTING and not _ZERO_QUALITY.search(
+            ";" + parameters
+        ):
+            return True
+    return not accept.strip()

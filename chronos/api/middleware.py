@@ -1,0 +1,204 @@
+"""The one net around every request, and the order of its checks.
+
+route → size → credential → media type → query → key header → JSON and shape → scope → handler.
+A check that fails ends the request with a problem document; a server that does not answer is
+503 with `Retry-After`; anything else that is raised is a bug: 500, counted, and logged with its
+traceback. Every answer gets a new `X-Request-Id`, a line in the access log and its metrics.
+
+Commands carry their own deadline in the group commit, reads in the pool of connections; the
+body has its deadline here. A client that hangs up does not stop its command: it is committed
+once or not at all, and its key replays the receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+from aiohttp.web import BaseRequest, Response
+
+from chronos.api.answer import Answer
+from chronos.api.exchange import Exchange, Services
+from chronos.api.headers import check_accept, check_media_type, idempotency_key
+from chronos.api.parse import parse_body
+from chronos.api.problems import HttpProblem, problem_answer
+from chronos.api.query import parse_query
+from chronos.api.reading import read_body
+from chronos.api.routes import Route, Router
+from chronos.api.watching import Watch
+from chronos.errors import InvariantBroken, Unavailable
+from chronos.telemetry import metrics
+from chronos.telemetry.logs import bind_correlation, get_logger
+from chronos.telemetry.traces import accept_traceparent, trace_id_of
+
+_log = get_logger("api")
+_BEARER = 'Bearer realm="chronos"'
+
+
+class Door:
+    """Answers every request that the HTTP parser could read."""
+
+    def __init__(
+        self,
+        router: Router,
+        services: Services,
+        *,
+        watch: Watch,
+        body_deadline_s: float,
+        on_broken: Callable[[InvariantBroken], None],
+    ):
+        """Makes the door.
+
+        Args:
+            router: The routes behind it.
+            services: What their handlers use.
+            watch: Takes note of every answer.
+            body_deadline_s: Longest time that a body may take to arrive.
+            on_broken: Is told when stored facts contradict each other; it stops the process.
+        """
+        self._router = router
+        self._services = services
+        self._watch = watch
+        self._body_deadline_s = body_deadline_s
+        self._on_broken = on_broken
+
+    async def handle(self, request: BaseRequest) -> Response:
+        """Answers one request; raises nothing but cancellation."""
+        started_s = perf_counter()
+        exchange = self._begin(request)
+        self._watch.in_flight += 1
+        try:
+            answer = await self._answer(exchange)
+        finally:
+            self._watch.in_flight -= 1
+        self._watch.answered(exchange, answer, duration_s=perf_counter() - started_s)
+        return self._response(exchange, answer)
+
+    def _begin(self, request: BaseRequest) -> Exchange:
+        exchange = Exchange(
+            request=request,
+            request_id=self._services.ids.new_id("req_"),
+            traceparent=accept_traceparent(request.headers.get("traceparent")),
+            path=path_of(request),
+        )
+        bind_correlation(
+            request_id=exchange.request_id, trace_id=trace_id_of(exchange.traceparent)
+        )
+        return exchange
+
+    async def _answer(self, exchange: Exchange) -> Answer:
+        try:
+            return await self._checked(exchange)
+        except HttpProblem as found:
+            problem = found
+        except Unavailable as fault:
+            _log.warning("request_unavailable", service=fault.service, detail=fault.detail)
+            problem = HttpProblem(
+                "unavailable",
+                "The service cannot answer now; send the same request again, with the same "
+                "Idempotency-Key.",
+                headers={"Retry-After": str(fault.retry_after_s)},
+            )
+        except ConnectionError:
+            # The client is gone; nobody reads this.
+            problem = HttpProblem("bad_request", "The connection was closed.", close=True)
+        except Exception as error:  # noqa: BLE001  the net: every unknown fault is counted here
+            problem = self._unknown(error)
+        return problem_answer(problem, instance=exchange.path, request_id=exchange.request_id)
+
+    def _unknown(self, error: Exception) -> HttpProblem:
+        metrics.HTTP_INTERNAL_ERRORS.inc()
+        _log.error("request_failed", exc_info=error)
+        if isinstance(error, InvariantBroken):
+            self._on_broken(error)
+        return HttpProblem(
+            "internal_error", "An unexpected fault; the request id finds it in the log."
+        )
+
+    async def _checked(self, exchange: Exchange) -> Answer:
+        request = exchange.request
+        if request.method == "OPTIONS":
+            return self._options(exchange)
+        route, exchange.params = self._router.find(request.method, exchange.path)
+        exchange.route_path = route.path
+        body = b""
+        if route.body is not None:
+            body = await read_body(
+                request, limit_bytes=route.body_bytes_max, deadline_s=self._body_deadline_s
+            )
+        if route.needs_journal:
+            self._services.health.refuse_when_closed()
+        if route.scope is not None:
+            await self._authenticate(exchange)
+        self._check_head(exchange, route)
+        if route.body is not None:
+            exchange.body = parse_body(body, route.body)
+        self._authorise(exchange, route)
+        return await route.handler(self._services, exchange)
+
+    def _check_head(self, exchange: Exchange, route: Route) -> None:
+        request = exchange.request
+        if route.body is not None:
+            check_media_type(request)
+        if route.answer is not None:
+            check_accept(request)
+        exchange.query = parse_query(request.rel_url.raw_query_string, route.query)
+        if route.body is not None and not exchange.query["dry_run"]:
+            exchange.idempotency_key = idempotency_key(request)
+
+    async def _authenticate(self, exchange: Exchange) -> None:
+        credentials = exchange.request.headers.getall("Authorization", [])
+        if len(credentials) == 1:
+            exchange.principal = await self._services.auth.authenticate(credentials[0])
+        if exchange.principal is None:
+            raise HttpProblem(
+                "unauthenticated",
+                "Send Authorization: Bearer and an API key that is not revoked.",
+                headers={"WWW-Authenticate": _BEARER},
+            )
+
+    def _authorise(self, exchange: Exchange, route: Route) -> None:
+        if route.scope is None or exchange.principal is None:
+            return
+        if not exchange.principal.may(route.scope):
+            raise HttpProblem(
+                "insufficient_scope",
+                f"The API key lacks the scope {route.scope.value}.",
+                headers={
+                    "WWW-Authenticate": f'{_BEARER}, error="insufficient_scope", '
+                    f'scope="{route.scope.value}"'
+                },
+            )
+
+    def _options(self, exchange: Exchange) -> Answer:
+        if exchange.path == "*":
+            methods: tuple[str, ...] = ("GET", "HEAD", "POST", "OPTIONS")
+        else:
+            methods = self._router.methods(exchange.path)
+        return Answer(status=204, body=b"", headers={"Allow": ", ".join(methods)})
+
+    def _response(self, exchange: Exchange, answer: Answer) -> Response:
+        headers = {
+            "Content-Type": answer.content_type,
+            "X-Request-Id": exchange.request_id,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "Server": "chronos",
+        }
+        if answer.headers:
+            headers.update(answer.headers)
+        if answer.status == 204:
+            del headers["Content-Type"]
+        response = Response(body=answer.body, status=answer.status, headers=headers)
+        if answer.close or self._services.health.draining:
+            response.force_close()
+            response.headers["Connection"] = "close"
+        return response
+
+
+def path_of(request: BaseRequest) -> str:
+    """Gives the path as it came over the wire: dots, slashes and escapes untouched."""
+    target = request.raw_path
+    if not target.startswith("/") and target != "*":
+        target = request.rel_url.raw_path  # a whole URL, as proxies send it
+    return target.partition("?")[0].partition("#")[0]

@@ -1,0 +1,59 @@
+"""What can be wrong with a request before the ledger sees it: one exception, one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from chronos.api.answer import Answer
+from chronos.wire.problems import CONTENT_TYPE, PROBLEMS, InputError, problem_body
+
+
+class HttpProblem(Exception):
+    """Ends the reading of a request with a problem document; caught by the one net.
+
+    Args:
+        code: A key of `PROBLEMS`.
+        detail: One sentence about this occurrence.
+        status: The status when it is not the code's own.
+        errors: What is wrong with the input, field by field.
+        headers: Further headers of the answer.
+        close: Whether the connection cannot be used again.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        errors: Sequence[InputError] = (),
+        headers: Mapping[str, str] | None = None,
+        close: bool = False,
+    ):
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+        self.status = PROBLEMS[code].status if status is None else status
+        self.errors = errors
+        self.headers = headers or {}
+        self.close = close
+
+
+def problem_answer(problem: HttpProblem, *, instance: str, request_id: str) -> Answer:
+    """Writes the answer of a problem."""
+    body = problem_body(
+        problem.code,
+        problem.detail,
+        instance=instance,
+        request_id=request_id,
+        status=problem.status,
+        errors=problem.errors,
+    )
+    return Answer(
+        status=problem.status,
+        body=body,
+        content_type=CONTENT_TYPE,
+        headers=problem.headers,
+        code=problem.code,
+        close=problem.close,
+    )

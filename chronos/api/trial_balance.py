@@ -1,0 +1,42 @@
+"""The trial balance: every account's booked balance, by currency and kind, in one snapshot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from chronos.api.answer import Answer, json_answer
+from chronos.api.answers import TrialBalance, TrialBalanceLine
+from chronos.api.exchange import Exchange, Services
+from chronos.domain.chart import CHART, AccountKind
+from chronos.store import reads
+from chronos.wire.codec import format_instant
+
+
+async def show_trial_balance(services: Services, _exchange: Exchange) -> Answer:
+    """Answers `GET /v1/trial-balance`."""
+    books = await services.reads.trial_balance()
+    totals: dict[str, int] = defaultdict(int)
+    for line in books.lines:
+        totals[line.currency] += line.booked
+    return json_answer(
+        TrialBalance(
+            at=format_instant(books.as_of),
+            balanced=not any(totals.values()),
+            totals=totals,
+            lines=tuple(_line(line) for line in books.lines),
+        )
+    )
+
+
+def _line(line: reads.TrialBalanceLine) -> TrialBalanceLine:
+    chart = CHART[AccountKind(line.kind)]
+    return TrialBalanceLine(
+        currency=line.currency,
+        kind=line.kind,
+        account_class=chart.account_class.value,
+        normal_side=chart.normal_side.value,
+        accounts=line.accounts,
+        booked=line.booked,
+        debit=max(0, -line.booked),
+        credit=max(0, line.booked),
+    )

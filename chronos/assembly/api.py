@@ -1,0 +1,186 @@
+"""Composition of one API process: from settings to two listening servers and their end.
+
+Order of the beginning: ports first, then the start-up checks, repeated until PostgreSQL
+answers; until they pass the process is live but not ready, and commands get 503. Order of the
+end: stop listening, answer what is in flight, finish the attempts under way, close the
+connections; each step is bounded by `drain_s`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from zoneinfo import ZoneInfo
+
+from aiohttp.web import ServerRunner, TCPSite
+
+from chronos.api.app import Api, create_app
+from chronos.api.server import BoundedServer
+from chronos.auth.keys import ApiKeys, read_server_secret
+from chronos.clock import SystemClock, SystemIds
+from chronos.errors import InvariantBroken, MissingPart, Unavailable
+from chronos.ledger.booking import Bookkeeper
+from chronos.ledger.needs import needs_of
+from chronos.ledger.service import Ledger
+from chronos.settings import Settings
+from chronos.store import startup_checks
+from chronos.store.event_store import Rules
+from chronos.store.opening import Sizes, Store, open_store
+from chronos.telemetry import metrics
+from chronos.telemetry.logs import get_logger
+from chronos.wire.topics import Names
+
+BACKLOG = 1024
+_CHECK_AGAIN_S = 0.25
+
+_log = get_logger("api")
+
+
+async def serve(settings: Settings, *, number: int = 0) -> None:
+    """Serves the API until SIGTERM or SIGINT, and then drains.
+
+    Args:
+        settings: `postgres_dsn` is of the writer's own sign-in.
+        number: Which of the `api_processes` this is; its admin port is `admin_port` plus it.
+
+    Raises:
+        InvariantBroken: Stored facts contradict each other.
+        UnsafeSetting: The server or the role is set so that the promise cannot be kept.
+        SettingFault: A setting cannot be used.
+        MissingPart: A port is taken.
+    """
+    ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    _end_on_signals(ending)
+    async with (
+        open_store(settings.postgres_dsn, _rules(settings), Sizes.of(settings)) as store,
+        asyncio.TaskGroup() as tasks,
+    ):
+        _show_connections(store)
+        api = _create(settings, store, ending, process=f"api-{number}")
+        async with _listening(api, settings, number):
+            checks = tasks.create_task(_check(settings, api))
+            _log.info(
+                "api_listening", port=settings.api_port, admin_port=_admin(settings, number)
+            )
+            try:
+                await ending
+            finally:
+                checks.cancel()
+                api.health.draining = True
+                _log.info("api_draining", in_flight=api.watch.in_flight)
+        api.watch.close()
+    _log.info("api_stopped")
+
+
+def _rules(settings: Settings) -> Rules:
+    zone = ZoneInfo(settings.time_zone)
+    bookkeeper = Bookkeeper(
+        ids=SystemIds(),
+        names=Names(settings.namespace),
+        partitions=settings.partitions,
+        shards=settings.relay_shards,
+        zone=zone,
+    )
+    return Rules(needs_of=needs_of, book=bookkeeper.book, zone=zone)
+
+
+def _create(
+    settings: Settings, store: Store, ending: asyncio.Future[None], *, process: str
+) -> Api:
+    def stop(broken: InvariantBroken) -> None:
+        if not ending.done():
+            ending.set_exception(broken)
+
+    clock = SystemClock()
+    secret = read_server_secret(settings.key_secret_file)
+    return create_app(
+        ledger=Ledger(store.journal),
+        reads=store.reads,
+        auth=ApiKeys(store.keys, server_secret=secret, clock=clock),
+        settings=settings,
+        clock=clock,
+        ids=SystemIds(),
+        on_broken=stop,
+        process=process,
+    )
+
+
+@asynccontextmanager
+async def _listening(api: Api, settings: Settings, number: int) -> AsyncIterator[None]:
+    """Listens on both ports; on leaving, answers what is in flight."""
+    shared = settings.api_processes > 1
+    admin = await _listen(
+        api.admin, settings.api_host, _admin(settings, number), drain_s=1, shared=False
+    )
+    try:
+        public = await _listen(
+            api.server,
+            settings.api_host,
+            settings.api_port,
+            drain_s=settings.drain_s,
+            shared=shared,
+        )
+        try:
+            yield
+        finally:
+            await public.cleanup()
+    finally:
+        await admin.cleanup()
+
+
+async def _listen(
+    server: BoundedServer, host: str, port: int, *, drain_s: float, shared: bool
+) -> ServerRunner:
+    runner = ServerRunner(server, shutdown_timeout=drain_s)
+    await runner.setup()
+    site = TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=shared or None)
+    try:
+        await site.start()
+    except OSError as error:
+        await runner.cleanup()
+        raise MissingPart(
+            f"Port {port} on {host} cannot be used ({error.strerror or error}); stop what "
+            "listens there or choose another port."
+        ) from error
+    return runner
+
+
+async def _check(settings: Settings, api: Api) -> None:
+    """Repeats the start-up checks until PostgreSQL answers them."""
+    demand = startup_checks.Demand(
+        duty=startup_checks.Duty.WRITE,
+        transactions_max=settings.writer_lanes * settings.api_processes,
+    )
+    while not api.health.checked:
+        try:
+            await startup_checks.check(settings.postgres_dsn, demand)
+        except Unavailable as fault:
+            _log.warning("startup_checks_wait", detail=fault.detail)
+            await asyncio.sleep(_CHECK_AGAIN_S)
+        else:
+            api.health.checked = True
+            _log.info("api_ready")
+
+
+def _end_on_signals(ending: asyncio.Future[None]) -> None:
+    def end() -> None:
+        if not ending.done():
+            ending.set_result(None)
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+
+
+def _show_connections(store: Store) -> None:
+    connections = metrics.POSTGRES_CONNECTIONS
+    connections.labels(pool="read", state="idle").set_function(lambda: store.pool.counts()[1])
+    connections.labels(pool="read", state="busy").set_function(
+        lambda: store.pool.counts()[0] - store.pool.counts()[1]
+    )
+
+
+def _admin(settings: Settings, number: int) -> int:
+    return settings.admin_port + number
