@@ -30,6 +30,7 @@ from chronos.demo.script import CURRENCY, BankDay, Phase
 from chronos.domain.currency import format_amount
 
 WIDTH_MAX = 100
+ROOMY_WIDTH = 96
 FINDINGS_SHOWN_MAX = 10
 
 
@@ -85,9 +86,10 @@ class DayScreen:
     def show_day(self, outcome: DayOutcome) -> None:
         """Prints what the bank answered."""
         self.say(
-            f"\n{outcome.booked:,} transfers booked, {outcome.transfers_per_second:,.0f} a "
-            f"second; {outcome.refused:,} overdrafts refused; {outcome.replayed:,} retries "
-            "answered with their first receipt"
+            f"\n{outcome.booked:,} transfers booked, "
+            f"{outcome.transfers_per_second:,.0f} a second\n"
+            f"{outcome.refused:,} overdrafts refused, {outcome.replayed:,} retries answered "
+            "with their first receipt"
         )
         if outcome.attempts_repeated:
             self.say(f"{outcome.attempts_repeated:,} requests were sent again after a fault")
@@ -97,7 +99,8 @@ class DayScreen:
     def show_evening(self, evening: Evening) -> None:
         """Prints the read models side by side, how fast they follow, and the proofs."""
         self._console.print()
-        self._console.print(_table(evening, terminal=self._console.is_terminal))
+        console = self._console
+        console.print(_table(evening, terminal=console.is_terminal, width=console.width))
         followed = ((KAFKA, "the topic"), (SEARCH, "a search of the history"))
         parts = [f"{text} {_ms(evening, name)}" for name, text in followed]
         self.say(f"also followed: {', '.join(parts)}")
@@ -138,13 +141,14 @@ class DayScreen:
         self._console.print(table)
 
 
-def _table(evening: Evening, *, terminal: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+def _table(evening: Evening, *, terminal: bool, width: int) -> Table:
+    padding = (0, 1) if width >= ROOMY_WIDTH else (0, 0)
+    table = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, title_justify="left")
     table.title = f"Balances in {CURRENCY}, model by model"
     table.add_column("account", overflow="fold")
     for name in MODELS:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("version", justify="right")
+    table.add_column("vers.", justify="right")
     for row in evening.rows:
         style = None if row.agrees or not terminal else "bold red"
         cells = [_cell(row, name) for name in MODELS]
@@ -183,6 +187,6 @@ def _verdict(evening: Evening) -> str:
         return "NOT ALL READ MODELS AGREE"
     accounts = evening.reconciled.counted["accounts"]
     return (
-        f"all {accounts:,} accounts agree in {POSTGRES}, {KAFKA}, {FAUST}, {REDIS} and "
-        f"{ELASTICSEARCH}, and with the script's own arithmetic"
+        f"all {accounts:,} accounts agree in {POSTGRES}, {KAFKA}, the {FAUST}, {REDIS}\n"
+        f"and {ELASTICSEARCH}, and with the script's own arithmetic"
     )

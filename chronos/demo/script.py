@@ -30,7 +30,7 @@ LAST_NAMES = (
     "jansen", "keller", "lindt", "meyer", "novak", "okafor", "pereira", "quinn", "rossi",
 )  # fmt: skip
 SHOPS = ("bakery", "books", "cafe", "cinema", "garage", "grocer", "pharmacy", "trains")
-LANDLORDS = ("elm-street", "harbour", "old-town")
+LANDLORDS = ("elm", "harbour", "oldtown")
 EMPLOYERS = ("acme", "hospital", "university", "shipyard")
 
 
