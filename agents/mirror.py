@@ -33,7 +33,6 @@ from chronos.stream.consume import Consumption, Taken, consume
 from chronos.telemetry.balances_metrics import COMMIT_TO_TABLE_SECONDS
 from chronos.telemetry.mirror_metrics import MIRROR_BULK_SECONDS, MIRROR_DOCUMENTS
 from chronos.wire.balance import Balance, decode_balance
-from chronos.wire.codec import UnreadableEvent, decode_event
 from chronos.wire.record import RecordHead, read_head
 
 ENTRIES_NAME = "mirror-entries"
@@ -194,7 +193,7 @@ class AccountsAgent:
             return None
         try:
             balance = decode_balance(value)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(str(error)) from error
         if balance.account_id.encode() != key:
             raise ValueError(f"it is a balance of account {balance.account_id}")
@@ -288,20 +287,31 @@ def _head(event: Any) -> RecordHead:
     return head
 
 
+class _Name(msgspec.Struct):
+    """The part of an event that says which one it is; the index's mapping judges the rest."""
+
+    account_id: str
+    version: int
+    event_id: str
+    recorded_at: datetime
+
+
+_name_decoder = msgspec.json.Decoder(_Name)
+
+
 def _entry(head: RecordHead, body: bytes, digest: bytes) -> Entry:
     try:
-        recorded = decode_event(body)
-    except UnreadableEvent as error:
+        name = _name_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(str(error)) from error
-    event = recorded.event
-    found = (event.account_id, event.version, recorded.event_id)
+    found = (name.account_id, name.version, name.event_id)
     if found != (head.account_id, head.version, head.event_id):
-        raise ValueError(f"it is version {event.version} of account {event.account_id}")
+        raise ValueError(f"it is version {name.version} of account {name.account_id}")
     return Entry(
         event_id=head.event_id,
         account_id=head.account_id,
         version=head.version,
-        recorded_at=recorded.recorded_at,
+        recorded_at=name.recorded_at,
         body=body,
         digest=digest,
     )
