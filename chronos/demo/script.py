@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 CURRENCY = "EUR"
-SETTLEMENT = "settlement.eur"
+SETTLEMENT = "settlement"
 PEOPLE_LEAST = 12
 TRANSFERS_LEAST = 60
 TRANSFERS_PER_PERSON = 40
