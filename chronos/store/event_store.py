@@ -32,7 +32,7 @@ import asyncpg
 from chronos.errors import ChronosError, InvariantBroken
 from chronos.store import pool
 from chronos.store.faults import translated
-from chronos.store.found import NeedsOf, Wanted, found_in
+from chronos.store.found import NeedsOf, Prepared, Wanted, found_in
 from chronos.store.statements import (
     READ_FOUND,
     TRY_KEYS,
@@ -90,7 +90,7 @@ class EventStore:
         self._read: Any = None
         self._appends: dict[int, Any] = {}
 
-    async def commit(self, attempts: Sequence[Attempt]) -> Booked:
+    async def commit(self, batch: Sequence[Prepared]) -> Booked:
         """Decides and writes a batch in one transaction.
 
         Raises:
@@ -103,7 +103,7 @@ class EventStore:
             async with asyncio.timeout(TRANSACTION_DEADLINE_S):
                 connection = await self._connected()
                 async with self._clean_end(connection):
-                    return await self._transact(connection, attempts)
+                    return await self._transact(connection, batch)
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -112,14 +112,15 @@ class EventStore:
             await pool.close(connection)
 
     async def _transact(
-        self, connection: asyncpg.Connection, attempts: Sequence[Attempt]
+        self, connection: asyncpg.Connection, batch: Sequence[Prepared]
     ) -> Booked:
-        wanted = Wanted.of(attempts, self._rules.needs_of)
+        wanted = Wanted.of(batch)
         stopwatch = _Stopwatch()
         busy = await _begin(connection, wanted)
         stopwatch.lap("lock")
         row = await self._read.fetchrow(*wanted.parameters())
         stopwatch.lap("read")
+        attempts = [prepared.attempt for prepared in batch]
         booked = self._rules.book(attempts, found_in(row, busy, self._rules.zone))
         stopwatch.lap("decide")
         if booked.receipt_rows:
@@ -130,7 +131,7 @@ class EventStore:
         stopwatch.lap("insert")
         await connection.execute("COMMIT")
         stopwatch.lap("commit")
-        stopwatch.finish(attempts, booked)
+        stopwatch.finish(booked)
         return booked
 
     async def _connected(self) -> asyncpg.Connection:
@@ -208,8 +209,8 @@ class _Stopwatch:
         metrics.APPEND_PHASE_SECONDS.labels(phase).observe(now - self._lap)
         self._lap = now
 
-    def finish(self, attempts: Sequence[Attempt], booked: Booked) -> None:
+    def finish(self, booked: Booked) -> None:
         metrics.APPEND_SECONDS.observe(self._lap - self._start)
-        metrics.APPEND_BATCH_COMMANDS.observe(len(attempts))
+        metrics.APPEND_BATCH_COMMANDS.observe(len(booked.receipts))
         for event_type, count in Counter(row.type for row in booked.event_rows).items():
             metrics.APPEND_EVENTS.labels(event_type).inc(count)

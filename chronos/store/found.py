@@ -18,6 +18,24 @@ NeedsOf = Callable[[Command], Needs]
 """Tells what a command must have locked and read; the ledger's `needs_of`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One attempt with what follows from it alone, worked out once."""
+
+    attempt: Attempt
+    needs: Needs
+    blocking: frozenset[int]
+    """Locks to wait for."""
+    key: int
+    """Lock of its idempotency key."""
+
+    @classmethod
+    def of(cls, attempt: Attempt, needs_of: NeedsOf) -> Self:
+        """Works out what an attempt needs, and the numbers of its locks."""
+        needs = needs_of(attempt.command)
+        return cls(attempt, needs, blocking_locks(needs), key_lock(attempt.key))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What a batch locks and reads; the union of what its attempts need."""
@@ -31,12 +49,12 @@ class Wanted:
     positions: int
 
     @classmethod
-    def of(cls, attempts: Sequence[Attempt], needs_of: NeedsOf) -> Self:
+    def of(cls, batch: Sequence[Prepared]) -> Self:
         """Adds up the needs of the attempts, each name once."""
-        needs = [needs_of(attempt.command) for attempt in attempts]
+        needs = [prepared.needs for prepared in batch]
         return cls(
-            blocking=frozenset().union(*map(blocking_locks, needs)),
-            keys={key_lock(attempt.key): attempt.key for attempt in attempts},
+            blocking=frozenset().union(*(prepared.blocking for prepared in batch)),
+            keys={prepared.key: prepared.attempt.key for prepared in batch},
             accounts=_once(n.accounts for n in needs),
             transfers=_once(n.transfers for n in needs),
             external_ids=_once(n.external_ids for n in needs),

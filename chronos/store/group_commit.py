@@ -33,8 +33,8 @@ from typing import Final, Protocol, Self
 from chronos.errors import DeadlineExceeded, Overloaded, Unavailable
 from chronos.store.event_store import Conflict
 from chronos.store.faults import SERVICE
-from chronos.store.found import NeedsOf
-from chronos.store.locks import LOCKS_MAX, blocking_locks, key_lock
+from chronos.store.found import NeedsOf, Prepared
+from chronos.store.locks import LOCKS_MAX
 from chronos.telemetry import metrics
 from chronos.wire.booking import Attempt, Booked, KeyName
 from chronos.wire.receipt import Receipt, problem_receipt
@@ -46,7 +46,7 @@ _STOPPING: Final = "this process is stopping"
 class Committer(Protocol):
     """Commits one batch after the other: an `EventStore`, or a fake."""
 
-    async def commit(self, attempts: Sequence[Attempt]) -> Booked:
+    async def commit(self, batch: Sequence[Prepared]) -> Booked:
         """Decides and writes a batch in one transaction."""
         ...
 
@@ -81,10 +81,15 @@ class Limits:
 class _Job:
     """One attempt under way and everybody who waits for it."""
 
-    attempt: Attempt
+    prepared: Prepared
     locks: frozenset[int]
+    """Its blocking locks and that of its key."""
     arrived_s: float
     waiters: list[asyncio.Future[Receipt]] = field(default_factory=list)
+
+    @property
+    def attempt(self) -> Attempt:
+        return self.prepared.attempt
 
     def is_abandoned(self) -> bool:
         return all(waiter.done() for waiter in self.waiters)
@@ -139,15 +144,14 @@ class GroupCommit:
             job = self._enqueue(attempt)
         elif job.attempt.request_hash != attempt.request_hash:
             return _reused(attempt)
-        waiter: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Receipt] = loop.create_future()
         job.waiters.append(waiter)
+        deadline = loop.call_later(self._limits.deadline_s, _give_up, waiter)
         try:
-            async with asyncio.timeout(self._limits.deadline_s):
-                return await waiter
-        except TimeoutError as error:
-            raise DeadlineExceeded(
-                SERVICE, f"no receipt within {self._limits.deadline_s:g} s"
-            ) from error
+            return await waiter
+        finally:
+            deadline.cancel()
 
     async def preview(self, attempt: Attempt) -> Receipt:
         """Decides an attempt on the present state and writes nothing.
@@ -179,8 +183,9 @@ class GroupCommit:
     def _enqueue(self, attempt: Attempt) -> _Job:
         if len(self._jobs) >= self._limits.pending_max:
             raise Overloaded(SERVICE, f"{len(self._jobs)} commands are waiting already")
-        locks = blocking_locks(self._needs_of(attempt.command)) | {key_lock(attempt.key)}
-        job = _Job(attempt, locks, perf_counter())
+        prepared = Prepared.of(attempt, self._needs_of)
+        locks = prepared.blocking | {prepared.key}
+        job = _Job(prepared, locks, perf_counter())
         self._jobs[attempt.key] = job
         self._queue.append(job)
         if locks.isdisjoint(self._held):  # else the lane that holds them wakes the others
@@ -225,21 +230,22 @@ class GroupCommit:
 
     async def _run(self, committer: Committer, batch: list[_Job]) -> None:
         """Commits a batch; whatever happens, every job of it ends and its locks are free."""
-        started_s = perf_counter()
-        for job in batch:
-            metrics.COMMAND_WAIT_SECONDS.observe(started_s - job.arrived_s)
+        metrics.COMMAND_WAIT_SECONDS.observe(perf_counter() - batch[0].arrived_s)
         try:
             await self._commit(committer, batch)
+        except BaseException:
+            for job in batch:
+                self._fail(job, Unavailable(SERVICE, _STOPPING))
+            raise
         finally:
             for job in batch:
                 self._held -= job.locks
-                self._fail(job, Unavailable(SERVICE, _STOPPING))
             self._work.set()
             metrics.COMMANDS_PENDING.set(len(self._jobs))
 
     async def _commit(self, committer: Committer, batch: list[_Job]) -> None:
         try:
-            booked = await committer.commit([job.attempt for job in batch])
+            booked = await committer.commit([job.prepared for job in batch])
         except Unavailable as fault:
             metrics.POSTGRES_UNAVAILABLE.labels(type(fault).__name__).inc()
             for job in batch:
@@ -258,7 +264,7 @@ class GroupCommit:
             if job.is_abandoned():
                 break
             try:
-                booked = await committer.commit([job.attempt])
+                booked = await committer.commit([job.prepared])
             except Conflict as conflict:
                 metrics.APPEND_RETRIES.labels(conflict.sqlstate).inc()
             except Exception as error:  # noqa: BLE001 - handed to its sender
@@ -273,12 +279,13 @@ class GroupCommit:
         stored = {(row.principal, row.idempotency_key) for row in booked.receipt_rows}
         for job, receipt in zip(batch, booked.receipts, strict=True):
             self._forget(job)
-            answer = receipt
-            for waiter in job.waiters:
-                if not waiter.done():
-                    waiter.set_result(answer)
-                if job.attempt.key in stored:
-                    answer = replace(receipt, replayed=True)
+            first, *joined = job.waiters
+            _tell(first, receipt)
+            if joined:
+                is_stored = receipt.replayed or job.attempt.key in stored
+                repeated = replace(receipt, replayed=is_stored)
+                for waiter in joined:
+                    _tell(waiter, repeated)
 
     def _fail(self, job: _Job, fault: Exception) -> None:
         self._forget(job)
@@ -289,6 +296,16 @@ class GroupCommit:
     def _forget(self, job: _Job) -> None:
         if self._jobs.get(job.attempt.key) is job:
             del self._jobs[job.attempt.key]
+
+
+def _tell(waiter: asyncio.Future[Receipt], receipt: Receipt) -> None:
+    if not waiter.done():
+        waiter.set_result(receipt)
+
+
+def _give_up(waiter: asyncio.Future[Receipt]) -> None:
+    if not waiter.done():
+        waiter.set_exception(DeadlineExceeded(SERVICE, "no receipt within the deadline"))
 
 
 def _reused(attempt: Attempt) -> Receipt:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from chronos.store.event_store import Rules
-from chronos.store.found import Wanted, found_in
+from chronos.store.found import Prepared, Wanted, found_in
 from chronos.store.pool import Pool
 from chronos.store.statements import READ_FOUND
 from chronos.wire.booking import Attempt
@@ -28,7 +28,7 @@ class Preview:
         Raises:
             Unavailable: PostgreSQL does not answer.
         """
-        wanted = Wanted.of((attempt,), self._rules.needs_of)
+        wanted = Wanted.of((Prepared.of(attempt, self._rules.needs_of),))
         _, *others = wanted.parameters()
         async with self._pool.connection() as connection:
             row = await connection.fetchrow(READ_FOUND, 0, *others)

@@ -140,7 +140,7 @@ COMMANDS_PENDING = Gauge(
 )
 COMMAND_WAIT_SECONDS = Histogram(
     "chronos_command_wait_seconds",
-    "Time a command waited before its transaction began.",
+    "Longest time that a command of a transaction waited before it began.",
     buckets=TRANSACTION_SECONDS_BUCKETS,
     registry=REGISTRY,
 )

@@ -30,7 +30,8 @@ class HeldCommitter:
         self.let.set()
         self.is_closed = False
 
-    async def commit(self, attempts):
+    async def commit(self, batch):
+        attempts = [prepared.attempt for prepared in batch]
         keys = [a.idempotency_key for a in attempts]
         self.batches.append(keys)
         self.began.set()
