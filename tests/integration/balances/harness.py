@@ -128,6 +128,8 @@ class Scene:
         self.names = Names(self.settings.namespace)
         self.bank = MemoryBank(keeper=bookkeeper(names=self.names), state=found())
         self._keys = 0
+        self.published = 0
+        self.last_position = 0
 
     async def book(self, *commands: Command) -> list[OutboxRow]:
         """Books commands and writes their events to the journal; gives the events' records."""
@@ -147,6 +149,7 @@ class Scene:
         booked = self.bank.book(attempts)
         refused = [r.body for r in booked.receipts if r.status >= 400]
         assert not refused, refused
+        self.last_position = booked.event_rows[-1].position
         await self._store("accounts", AccountRow._fields, booked.account_rows)
         await self._store("events", EventRow._fields, booked.event_rows)
         return [row for row in booked.outbox_rows if row.topic == self.names.events]
@@ -189,6 +192,7 @@ class Scene:
             for row in rows
         ]
         await asyncio.gather(*sent)
+        self.published += len(sent)
 
     async def open_accounts(self, count: int) -> list[OutboxRow]:
         """Books a settlement account `bank` and customers `a0` ... with money."""
