@@ -53,7 +53,9 @@ _CONFLICTS: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
 )
+# Command tags. COMMIT of a failed transaction raises nothing: only its tag says ROLLBACK.
 _ALL_LOCKED: Final = "SELECT 0"
+_COMMITTED: Final = "COMMIT"
 
 
 class Conflict(ChronosError):
@@ -129,7 +131,8 @@ class EventStore:
                 booked.account_rows, booked.event_rows, booked.outbox_rows, booked.receipt_rows
             )
         stopwatch.lap("insert")
-        await connection.execute("COMMIT")
+        if await connection.execute("COMMIT") != _COMMITTED:
+            raise InvariantBroken("PostgreSQL rolled back a transaction that it was to commit")
         stopwatch.lap("commit")
         stopwatch.finish(booked)
         return booked
@@ -144,7 +147,11 @@ class EventStore:
                 deadline_s=TRANSACTION_DEADLINE_S,
                 server_settings=pool.LOOKUPS_ONLY,
             )
-            self._read = await connection.prepare(READ_FOUND)
+            try:
+                self._read = await connection.prepare(READ_FOUND)
+            except BaseException:
+                connection.terminate()
+                raise
             self._appends.clear()
             self._connection = connection
         return connection

@@ -218,7 +218,7 @@ class GroupCommit:
             elif not job.locks.isdisjoint(kept_out):
                 kept_out |= job.locks
                 left.append(job)
-            elif batch and len(taken | job.locks) > LOCKS_MAX:
+            elif batch and len(taken) + len(job.locks) > LOCKS_MAX:
                 left.append(job)
                 break
             else:

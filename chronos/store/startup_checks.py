@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from chronos.errors import UnsafeSetting
+import asyncpg
+
+from chronos.errors import SettingFault, Unavailable, UnsafeSetting
 from chronos.store import migrate, pool
 from chronos.store.faults import translated
 from chronos.store.locks import LOCKS_MAX
 
 _DSN: Final = "CHRONOS_POSTGRES_DSN"
+_REFUSED: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
 _VERSION_MIN: Final = 170000
 _OTHER_LOCKS: Final = 64
 """Tables, indexes and sequences that one transaction locks besides."""
@@ -80,12 +86,11 @@ async def check(dsn: str, demand: Demand) -> None:
     """Proves that this process may start on this database.
 
     Raises:
+        SettingFault: PostgreSQL answers, and refuses the sign-in.
         UnsafeSetting: Names the first setting, right or schema that is not as it must be.
         Unavailable: PostgreSQL does not answer.
     """
-    connection = await pool.connect(
-        dsn, application_name="chronos-checks", deadline_s=_DEADLINE_S
-    )
+    connection = await _signed_in(dsn)
     try:
         with translated():
             settings = dict(await connection.fetch(_SETTINGS, _CHECKED))
@@ -99,6 +104,19 @@ async def check(dsn: str, demand: Demand) -> None:
                 )
     finally:
         await pool.close(connection)
+
+
+async def _signed_in(dsn: str) -> asyncpg.Connection:
+    try:
+        return await pool.connect(
+            dsn, application_name="chronos-checks", deadline_s=_DEADLINE_S
+        )
+    except Unavailable as fault:
+        if isinstance(fault.__cause__, _REFUSED):
+            raise SettingFault(_DSN, fault.detail) from fault
+        raise
+    except ValueError as error:
+        raise SettingFault(_DSN, f"is no address of PostgreSQL ({error})") from error
 
 
 def check_settings(settings: Mapping[str, str], demand: Demand) -> None:

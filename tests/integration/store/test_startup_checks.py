@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncpg
 import pytest
 
-from chronos.errors import Unavailable, UnsafeSetting
+from chronos.errors import SettingFault, Unavailable, UnsafeSetting
 from chronos.store import roles
 from chronos.store.locks import LOCKS_MAX
 from chronos.store.startup_checks import Demand, Duty, check, check_schema, check_settings
@@ -94,8 +93,14 @@ async def test_a_server_that_is_not_there_is_unavailable():
         await check("postgresql://chronos_writer:x@127.0.0.1:1/none", WRITER)
 
 
-async def test_a_wrong_password_is_not_called_unavailable(database):
-    wrong = roles.role_dsn(database.owner_dsn, roles.WRITER, "wrong")
+async def test_a_refused_sign_in_names_the_setting(database):
+    no_address = "postgresql://chronos_writer:x@127.0.0.1:port/none"
+    wrong = [
+        roles.role_dsn(database.owner_dsn, roles.WRITER, "wrong"),
+        roles.database_dsn(database.writer_dsn, "none"),
+        no_address,
+    ]
 
-    with pytest.raises(asyncpg.InvalidPasswordError):
-        await check(wrong, WRITER)
+    for dsn in wrong:
+        with pytest.raises(SettingFault, match="CHRONOS_POSTGRES_DSN"):
+            await check(dsn, WRITER)

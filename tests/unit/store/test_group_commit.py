@@ -108,7 +108,7 @@ async def test_a_batch_has_its_bound(journal, committer):
 
 
 async def test_the_locks_of_a_transaction_have_their_bound(journal, committer, monkeypatch):
-    monkeypatch.setattr(group_commit, "LOCKS_MAX", 9)
+    monkeypatch.setattr(group_commit, "LOCKS_MAX", 10)
     first = await held(journal, committer, move("k0"))
     rest = await submitted(journal, [move(f"k{n}") for n in range(1, 7)])
     committer.let.set()
