@@ -1,0 +1,157 @@
+"""Relays as processes on real servers: killed, stopped, doubled, restored behind their back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+from aiokafka import AIOKafkaProducer
+
+from chronos.wire.topics import Names
+from tests.integration.relay.harness import in_kafka, inversions, until
+
+ACCOUNTS = [f"acc_{n}" for n in range(20)]
+
+
+@contextlib.asynccontextmanager
+async def steady_writing(outbox):
+    """Commits events without a pause until the block is left."""
+    connection = await outbox.connect()
+    stop = asyncio.Event()
+
+    async def work() -> None:
+        turn = 0
+        while not stop.is_set():
+            await outbox.write(connection, *ACCOUNTS[turn % 4 :: 4])
+            turn += 1
+
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+        await connection.close()
+
+
+async def all_in_kafka(settings, outbox):
+    seen = await in_kafka(settings)
+    return seen if set(outbox.committed) <= set(seen) else None
+
+
+async def test_a_relay_that_is_killed_leaves_duplicates_only(settings, outbox, relay):
+    first = relay()
+    await until(first.is_ready, "the relay did not start")
+    async with steady_writing(outbox):
+        await until(lambda: _published(first, 500), "nothing was published")
+        first.kill()
+        second = relay()
+        await until(second.is_ready, "the relay did not start again")
+        await until(lambda: _published(second, 500), "nothing was published again")
+
+    seen = await until(lambda: all_in_kafka(settings, outbox), "events were lost")
+    assert inversions(seen) == []
+    assert set(seen) == set(outbox.committed), "Kafka has what was never committed"
+
+
+async def test_a_stopped_relay_that_wakes_up_finds_its_shard_taken(settings, outbox, relay):
+    first, second = relay(0), relay(1)
+    await until(lambda: _each_has_one(first, second), "two relays did not share the shards")
+    (lost,) = await first.shards()
+    owner = await outbox.connect()
+    async with steady_writing(outbox):
+        await until(lambda: _published(first, 300), "the first relay published nothing")
+        before = await _epoch(owner, lost)
+        first.send(signal.SIGSTOP)
+        await until(lambda: _owns(second, {0, 1}), "the shard was not taken over")
+        taken = await _epoch(owner, lost)
+        first.send(signal.SIGCONT)
+        await until(lambda: _holds_not(first, lost), "the woken relay kept its shard")
+        # Kafka may give the shard back to a member that has returned: by a new epoch, in peace.
+        await until(lambda: _each_has_one(first, second), "the relays did not settle")
+
+    seen = await until(lambda: all_in_kafka(settings, outbox), "events were lost")
+    assert taken > before
+    assert inversions(seen) == []
+    assert set(seen) == set(outbox.committed)
+    await owner.close()
+
+
+async def test_two_relays_at_once_never_hold_one_shard_together(settings, outbox, relay):
+    first, second = relay(0), relay(1)
+    await until(lambda: _each_has_one(first, second), "two relays did not share the shards")
+    async with steady_writing(outbox):
+        await until(lambda: _published(first, 200), "the first published nothing")
+        await until(lambda: _published(second, 200), "the second published nothing")
+    seen = await until(lambda: all_in_kafka(settings, outbox), "events were lost")
+
+    owner = await outbox.connect()
+    locks = "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
+    assert sorted(row["objid"] for row in await owner.fetch(locks)) == [0, 1]
+    assert inversions(seen) == []
+    first.send(signal.SIGTERM)
+    assert await first.exit_code() == 0
+    await owner.close()
+
+
+async def test_a_relay_refuses_a_restored_database_with_exit_code_78(outbox, relay):
+    owner = await outbox.connect()
+    first = relay()
+    await until(lambda: _owns(first, {0, 1}), "the relay did not start")
+    first.send(signal.SIGTERM)
+    assert await first.exit_code() == 0
+    await owner.execute("UPDATE relay_checkpoints SET timeline_id = timeline_id + 1")
+
+    second = relay()
+
+    assert await second.exit_code() == 78
+    assert "chronos rebuild all" in second.story()
+    await owner.close()
+
+
+async def test_commands_are_obeyed_or_logged_and_end_nothing(settings, relay):
+    first = relay()
+    await until(lambda: _owns(first, {0, 1}), "the relay did not start")
+
+    await send_command(settings, b'{"command": "republish", "account_id": "acc_none"}')
+    await send_command(settings, b"not a command")
+
+    async def obeyed() -> bool:
+        return await first.counted("chronos_stream_events_processed_total{") == 2
+
+    await until(obeyed, "the commands were not read")
+    assert await first.is_ready()
+
+
+async def send_command(settings, value: bytes) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
+    await producer.start()
+    try:
+        topic = Names(settings.namespace).relay_control
+        await producer.send_and_wait(topic, value, partition=0)
+    finally:
+        await producer.stop()
+
+
+async def _published(process, rows: int) -> bool:
+    return await process.counted("chronos_outbox_rows_published_total{") >= rows
+
+
+async def _owns(process, shards: set[int]) -> bool:
+    assert process.process.poll() is None, process.story()
+    return await process.shards() == shards
+
+
+async def _each_has_one(first, second) -> bool:
+    mine, other = await first.shards(), await second.shards()
+    return len(mine) == len(other) == 1 and mine != other
+
+
+async def _holds_not(process, shard: int) -> bool:
+    assert process.process.poll() is None, process.story()
+    return (await process.get("/metrics"))[0] == 200 and shard not in await process.shards()
+
+
+async def _epoch(owner, shard: int) -> int:
+    return await owner.fetchval("SELECT epoch FROM relay_checkpoints WHERE shard = $1", shard)
