@@ -38,6 +38,8 @@ _CHECK_S = 30
 
 _NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionError|ConnectionRefused"
+    # What pip says when not even a list of versions could be read.
+    r"|\(from versions: none\)"
     r"|Name or service not known|name resolution|Network is unreachable|ProxyError|SSLError"
 )
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|Errno 28|Errno 122")

@@ -7,13 +7,16 @@ import contextlib
 import fcntl
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from chronos.embedded.machine import RunAs, account_name, reaches
+from chronos.embedded.machine import RunAs, account_name, make_open, reaches
 from chronos.errors import EmbeddedFault
 
 _LOCK_NAME = "chronos.lock"
+_STAND_IN_LINK = "servers"
+_STAND_INS = Path("/var/lib/chronos-servers")
 _CLEANING_S = 15.0
 _POLL_S = 0.1
 
@@ -50,11 +53,10 @@ class DataFolder:
         return self.run / "key.secret"
 
     def make(self, run_as: RunAs | None) -> None:
-        """Makes the folder at its first use, and checks that the servers can enter it.
+        """Makes the folder at its first use.
 
         Raises:
-            EmbeddedFault: It cannot be made, holds something else, or is out of the reach of
-                the servers' account.
+            EmbeddedFault: It cannot be made, or holds something else.
         """
         try:
             self._make(run_as)
@@ -63,24 +65,48 @@ class DataFolder:
                 f"The data folder {self.path} cannot be used ({error.strerror}): choose one "
                 "that you may write with --data."
             ) from error
-        if not reaches(run_as, self.path):
-            raise EmbeddedFault(
-                f"The account {account_name(run_as)!r}, which runs the servers, cannot enter "
-                f"{self.path}: choose a folder with --data that every user may enter, for "
-                "example below /var/lib, or set CHRONOS_RUN_AS."
-            )
 
     def server(self, name: str, run_as: RunAs | None) -> Path:
         """Gives a server's own folder, made at first use and owned by the servers' account."""
-        folder = self.path / name
+        folder = self._servers_home(run_as) / name
         make_owned(folder, run_as)
         return folder
+
+    @property
+    def stand_in(self) -> Path | None:
+        """Gives the folder outside of this one that holds the servers' data, if there is one."""
+        link = self.path / _STAND_IN_LINK
+        return link.readlink() if link.is_symlink() else None
 
     def clear_run(self) -> None:
         """Takes away what a former instance left that says it is running."""
         self.addresses.unlink(missing_ok=True)
         shutil.rmtree(self.run / "pids", ignore_errors=True)
         (self.run / "pids").mkdir()
+
+    def _servers_home(self, run_as: RunAs | None) -> Path:
+        """Gives the parent of the servers' folders: this folder, or one that they can enter.
+
+        Root's folders are often closed to the account that runs the servers, and the mode of a
+        folder above ours is not ours to change. Then a folder of their own stands in, and a
+        link here names it; its name is drawn by chance, so no other folder ever meets its data.
+        """
+        if self.stand_in is not None:
+            return self.stand_in
+        if reaches(run_as, self.path):
+            return self.path
+        try:
+            make_open(_STAND_INS)
+            home = Path(tempfile.mkdtemp(prefix="servers-", dir=_STAND_INS))
+            home.chmod(0o755)
+            (self.path / _STAND_IN_LINK).symlink_to(home)
+        except OSError as error:
+            raise EmbeddedFault(
+                f"The account {account_name(run_as)!r}, which runs the servers, cannot enter "
+                f"{self.path}, and {_STAND_INS} cannot be made ({error.strerror}): choose a "
+                "folder with --data that every user may enter, or set CHRONOS_RUN_AS."
+            ) from error
+        return home
 
     def _make(self, run_as: RunAs | None) -> None:
         if not self.path.is_dir():

@@ -24,11 +24,11 @@ def end_leftovers(folder: DataFolder) -> tuple[str, ...]:
     for file in _files(folder.run / "pids"):
         with contextlib.suppress(ValueError, OSError):
             pid = int(file.read_text(encoding="ascii"))
-            if _works_in(pid, folder.path):
+            if _works_in(pid, folder):
                 kill_group(pid)
                 ended[file.name] = pid
     deadline = time.monotonic() + _GONE_S
-    while any(_works_in(pid, folder.path) for pid in ended.values()):
+    while any(_works_in(pid, folder) for pid in ended.values()):
         if time.monotonic() > deadline:
             break
         time.sleep(_POLL_S)
@@ -39,9 +39,10 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _works_in(pid: int, folder: Path) -> bool:
+def _works_in(pid: int, folder: DataFolder) -> bool:
     try:
         place = Path(f"/proc/{pid}/cwd").readlink()
     except OSError:
         return False
-    return place.is_relative_to(folder.resolve())
+    homes = [folder.path.resolve(), *filter(None, [folder.stand_in])]
+    return any(place.is_relative_to(home) for home in homes)

@@ -21,6 +21,7 @@ from chronos.errors import EmbeddedFault
 
 _TAIL_BYTES = 16_384
 _TAIL_LINES = 5
+_LINE_MAX = 500
 _LOG_BYTES_MAX = 32 << 20
 
 
@@ -141,7 +142,7 @@ def _identity(run_as: RunAs | None) -> dict[str, Any]:
 
 
 def _last_lines(text: str, lines_max: int) -> tuple[str, ...]:
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    lines = [line.rstrip()[:_LINE_MAX] for line in text.splitlines() if line.strip()]
     return tuple(lines[-lines_max:])
 
 

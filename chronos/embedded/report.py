@@ -76,7 +76,8 @@ class Screen:
 
     def say(self, line: str) -> None:
         """Prints one line."""
-        self._console.print(line, markup=False)
+        # Whole lines where they go to a file: a search finds them.
+        self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
     def waiting(self, names: dict[str, float]) -> None:
         """Shows what is not ready: as a live line, or every 10 s where there is no terminal."""

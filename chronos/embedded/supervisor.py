@@ -35,6 +35,7 @@ _FORGIVEN_AFTER_S = 60.0
 _START_DEATHS_MAX = 3
 _POLL_S = 0.1
 _BACK_POLL_S = 0.5
+_SAID_LINE_MAX = 160
 _WHAT_TO_RUN = {
     EXIT_BROKEN_INVARIANT: "run `chronos verify` and `chronos reconcile` before it is started",
     EXIT_UNSAFE_SETTING: "correct that setting (`chronos config show` lists them) and start",
@@ -249,7 +250,7 @@ class Supervisor:
             self._report.say(
                 f"{name} ended with exit code {code} and starts again in "
                 f"{backoff_s(child.deaths + 1):.1f} s; its log {command.log} ends: "
-                + " / ".join(last[-2:])
+                + " / ".join(line[:_SAID_LINE_MAX] for line in last[-2:])
             )
 
     def _write_pids(self) -> None:

@@ -138,6 +138,7 @@ def test_a_missing_venv_module_names_the_package_to_install(checkout, monkeypatc
     [
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         ("NewConnectionError: Name or service not known", "cannot be reached"),
+        ("ERROR: Could not find a version … (from versions: none)", "cannot be reached"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "checksum"),
         ("ERROR: No matching distribution found for one==1.0", "no one==1.0 for this Python"),
         ("something else", "exit code 2"),
