@@ -4,12 +4,14 @@ import asyncio
 import os
 import stat
 import sys
+import tempfile
 from asyncio.subprocess import PIPE
+from pathlib import Path
 
 import pytest
 
 from chronos.embedded.folder import DataFolder, FolderLock
-from chronos.embedded.machine import RunAs
+from chronos.embedded.machine import RunAs, reaches
 from chronos.embedded.passwords import Passwords, keep_key_secret
 from chronos.errors import EmbeddedFault
 
@@ -47,11 +49,21 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root lends servers another account")
-def test_a_folder_out_of_the_servers_reach_is_refused(tmp_path):
+def test_servers_that_cannot_enter_the_folder_work_in_a_stand_in(tmp_path, monkeypatch):
     tmp_path.chmod(0o700)
+    with tempfile.TemporaryDirectory() as open_to_all:
+        Path(open_to_all).chmod(0o755)
+        monkeypatch.setattr("chronos.embedded.folder._STAND_INS", Path(open_to_all))
+        nobody = RunAs(name="nobody", uid=65534, gid=65534)
+        folder = DataFolder(tmp_path / "data")
+        folder.make(nobody)
 
-    with pytest.raises(EmbeddedFault, match=r"'nobody'.*cannot enter"):
-        DataFolder(tmp_path / "data").make(RunAs(name="nobody", uid=65534, gid=65534))
+        place = folder.server("postgres", nobody)
+
+        assert reaches(nobody, place)
+        assert place.parent == folder.stand_in
+        assert folder.server("redis", nobody).parent == place.parent
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
 async def test_a_second_instance_on_one_folder_is_refused(folder):
