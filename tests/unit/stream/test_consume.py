@@ -1,0 +1,214 @@
+"""The shared loop: nothing is acknowledged before its effect, and nothing is swallowed."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+from chronos.errors import InvariantBroken, Unavailable
+from chronos.stream import consume as loop
+from chronos.stream.consume import Consumption, Taken, consume
+from chronos.stream.liveness import Liveness
+from chronos.wire.topics import Names
+
+OURS = {"ce_type": b"MoneyDeposited", "ce_version": b"1"}
+
+
+@dataclass
+class FakeEvent:
+    """One record, and whether it was acknowledged."""
+
+    value: bytes
+    key: bytes = b"acc_a"
+    headers: dict[str, bytes] = field(default_factory=lambda: dict(OURS))
+    acks: int = 0
+
+    @property
+    def message(self):
+        return SimpleNamespace(
+            topic="events",
+            partition=3,
+            offset=7,
+            key=self.key,
+            value=self.value,
+            headers=list(self.headers.items()),
+        )
+
+    def ack(self):
+        self.acks += 1
+
+
+class FakeStream:
+    """Hands out the batches it was given."""
+
+    def __init__(self, *batches):
+        self._batches = batches
+
+    def noack(self):
+        return self
+
+    async def noack_take(self, _most, within):
+        assert within > 0
+        for batch in self._batches:
+            yield list(batch)
+
+
+class FakeProducer:
+    """Takes dead letters, after failing as often as it is told to."""
+
+    def __init__(self, failures=0):
+        self.sent = []
+        self.failures = failures
+
+    async def send_and_wait(self, topic, key, value, _partition, _timestamp, headers):
+        if self.failures:
+            self.failures -= 1
+            raise loop.ProducerSendError("away")
+        self.sent.append((topic, key, value, dict(headers)))
+
+
+class FakeApp:
+    """The parts of the app that the loop uses; stops when the sleeps it allows are used up."""
+
+    def __init__(self, *, sleeps=100, producer=None):
+        self.names = Names("chronos")
+        self.liveness = Liveness()
+        self.producer = producer or FakeProducer()
+        self.batch_given_up = asyncio.Event()
+        self.should_stop = False
+        self.slept_s = []
+        self._sleeps = sleeps
+
+    async def sleep(self, pause_s):
+        self.slept_s.append(pause_s)
+        self.should_stop = len(self.slept_s) >= self._sleeps
+
+
+@dataclass
+class Work:
+    """A step that fails as often as it is told to, and remembers what it was given."""
+
+    failures: int = 0
+    fault: Exception = field(default_factory=lambda: Unavailable("redis", "away"))
+    calls: list[list[bytes]] = field(default_factory=list)
+    repaired: list[bytes] = field(default_factory=list)
+
+    async def step(self, batch):
+        self.calls.append([taken.item for taken in batch])
+        assert all(not taken.event.acks for taken in batch)
+        if self.failures:
+            self.failures -= 1
+            raise self.fault
+
+    async def repair(self, event, _error):
+        self.repaired.append(event.value)
+        return b"repaired"
+
+    def how(self):
+        return Consumption(
+            agent="test",
+            decode=readable,
+            repair=self.repair,
+            step=self.step,
+            batch_events_max=10,
+            batch_wait_s=0.1,
+        )
+
+
+def readable(event):
+    if event.value == b"?":
+        raise ValueError("unreadable")
+    return event.value
+
+
+async def test_a_batch_is_acknowledged_after_its_step():
+    app, work = FakeApp(), Work()
+    first, second = FakeEvent(b"1"), FakeEvent(b"2")
+
+    await consume(app, FakeStream([first, second]), work.how())
+
+    assert work.calls == [[b"1", b"2"]]
+    assert (first.acks, second.acks) == (1, 1)
+
+
+async def test_a_store_that_is_away_gets_the_same_batch_until_it_answers():
+    app, work = FakeApp(), Work(failures=9)
+    event = FakeEvent(b"1")
+
+    await consume(app, FakeStream([event]), work.how())
+
+    assert work.calls == [[b"1"]] * 10
+    assert event.acks == 1
+    assert app.slept_s[:3] == [0.1, 0.2, 0.4]
+    assert max(app.slept_s) == loop.PAUSE_MAX_S
+    assert app.liveness.waiting_for == ()
+
+
+async def test_a_stop_while_a_store_is_away_leaves_the_batch_unacknowledged():
+    app, work = FakeApp(sleeps=3), Work(failures=99)
+    event, later = FakeEvent(b"1"), FakeEvent(b"2")
+
+    await consume(app, FakeStream([event], [later]), work.how())
+
+    assert app.batch_given_up.is_set()
+    assert (event.acks, later.acks) == (0, 0)
+    assert app.liveness.waiting_for == ("redis",)
+
+
+@pytest.mark.parametrize("fault", [InvariantBroken("the fold disagrees"), KeyError("a bug")])
+async def test_any_other_fault_ends_the_agent_without_an_acknowledgement(fault):
+    app, work = FakeApp(), Work(failures=1, fault=fault)
+    event = FakeEvent(b"1")
+
+    with pytest.raises(type(fault)):
+        await consume(app, FakeStream([event]), work.how())
+
+    assert event.acks == 0
+
+
+async def test_unreadable_bytes_are_fetched_and_stay_in_their_place():
+    app, work = FakeApp(), Work()
+    events = [FakeEvent(b"1"), FakeEvent(b"?"), FakeEvent(b"3")]
+
+    await consume(app, FakeStream(events), work.how())
+
+    assert work.repaired == [b"?"]
+    assert work.calls == [[b"1", b"repaired", b"3"]]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        FakeEvent(b"x", headers={}),
+        FakeEvent(b"x", key=b""),
+        FakeEvent(b"x", headers={"ce_type": b"A"}),
+    ],
+)
+async def test_a_foreign_record_is_moved_whole_before_it_is_acknowledged(foreign):
+    app, work = FakeApp(producer=FakeProducer(failures=2)), Work()
+
+    await consume(app, FakeStream([foreign, FakeEvent(b"1")]), work.how())
+
+    ((topic, key, value, headers),) = app.producer.sent
+    assert (topic, key, value) == ("chronos.dead-letters.v1", foreign.key, b"x")
+    assert headers == {**foreign.headers, "chronos_found_at": b"events/3/7"}
+    assert foreign.acks == 1
+    assert work.calls == [[b"1"]]
+
+
+async def test_a_batch_of_foreign_records_alone_needs_no_step():
+    app, work = FakeApp(), Work()
+
+    await consume(app, FakeStream([FakeEvent(b"x", headers={})]), work.how())
+
+    assert work.calls == []
+
+
+async def test_a_taken_record_keeps_its_event():
+    event = FakeEvent(b"1")
+    taken = Taken(event, b"1")
+    loop.set_current_event(event)
+    assert loop._current_event.get()() is taken.event
