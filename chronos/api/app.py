@@ -63,6 +63,7 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
         reads=reads,
         auth=auth,
         health=health,
+        watch=watch,
         ids=ids,
         clock=clock,
         openapi=openapi_document(ROUTES, version=__version__),
@@ -72,7 +73,6 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
             Door(
                 Router(routes),
                 services,
-                watch=watch,
                 body_deadline_s=settings.body_deadline_s,
                 on_broken=on_broken,
             ),

@@ -16,6 +16,7 @@ from chronos.store.reads import Reads
 
 if TYPE_CHECKING:
     from chronos.api.health import Health
+    from chronos.api.watching import Watch
 
 _B = TypeVar("_B")
 
@@ -40,6 +41,7 @@ class Services:
     reads: Reads
     auth: Authenticator
     health: Health
+    watch: Watch
     ids: IdSource
     clock: Clock
     openapi: bytes

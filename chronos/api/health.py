@@ -71,8 +71,9 @@ async def ready(services: Services, _exchange: Exchange) -> Answer:
     return json_answer(HealthAnswer(status="ready"))
 
 
-async def expose_metrics(_services: Services, _exchange: Exchange) -> Answer:
+async def expose_metrics(services: Services, _exchange: Exchange) -> Answer:
     """Answers `GET /metrics`."""
+    services.watch.flush()
     return Answer(status=200, body=metrics.exposition(), content_type=metrics.CONTENT_TYPE)
 
 

@@ -18,6 +18,7 @@ from time import perf_counter
 from aiohttp.web import BaseRequest, Response
 
 from chronos.api.answer import Answer
+from chronos.api.credentials import Credentials, check_scope
 from chronos.api.exchange import Exchange, Services
 from chronos.api.headers import check_accept, check_media_type, idempotency_key
 from chronos.api.parse import parse_body
@@ -25,14 +26,12 @@ from chronos.api.problems import HttpProblem, problem_answer
 from chronos.api.query import parse_query
 from chronos.api.reading import read_body
 from chronos.api.routes import Route, Router
-from chronos.api.watching import Watch
 from chronos.errors import InvariantBroken, Unavailable
 from chronos.telemetry import metrics
 from chronos.telemetry.logs import bind_correlation, get_logger
 from chronos.telemetry.traces import accept_traceparent, trace_id_of
 
 _log = get_logger("api")
-_BEARER = 'Bearer realm="chronos"'
 
 
 class Door:
@@ -43,7 +42,6 @@ class Door:
         router: Router,
         services: Services,
         *,
-        watch: Watch,
         body_deadline_s: float,
         on_broken: Callable[[InvariantBroken], None],
     ):
@@ -52,13 +50,13 @@ class Door:
         Args:
             router: The routes behind it.
             services: What their handlers use.
-            watch: Takes note of every answer.
             body_deadline_s: Longest time that a body may take to arrive.
             on_broken: Is told when stored facts contradict each other; it stops the process.
         """
         self._router = router
         self._services = services
-        self._watch = watch
+        self._credentials = Credentials(services.auth, services.clock)
+        self._watch = services.watch
         self._body_deadline_s = body_deadline_s
         self._on_broken = on_broken
 
@@ -71,7 +69,7 @@ class Door:
             answer = await self._answer(exchange)
         finally:
             self._watch.in_flight -= 1
-        self._watch.answered(exchange, answer, duration_s=perf_counter() - started_s)
+        self._watch.answered(exchange, answer, started_s=started_s)
         return self._response(exchange, answer)
 
     def _begin(self, request: BaseRequest) -> Exchange:
@@ -129,11 +127,12 @@ class Door:
         if route.needs_journal:
             self._services.health.refuse_when_closed()
         if route.scope is not None:
-            await self._authenticate(exchange)
+            exchange.principal = await self._credentials.principal(request)
         self._check_head(exchange, route)
         if route.body is not None:
             exchange.body = parse_body(body, route.body)
-        self._authorise(exchange, route)
+        if route.scope is not None and exchange.principal is not None:
+            check_scope(exchange.principal, route.scope)
         return await route.handler(self._services, exchange)
 
     def _check_head(self, exchange: Exchange, route: Route) -> None:
@@ -145,30 +144,6 @@ class Door:
         exchange.query = parse_query(request.rel_url.raw_query_string, route.query)
         if route.body is not None and not exchange.query["dry_run"]:
             exchange.idempotency_key = idempotency_key(request)
-
-    async def _authenticate(self, exchange: Exchange) -> None:
-        credentials = exchange.request.headers.getall("Authorization", [])
-        if len(credentials) == 1:
-            exchange.principal = await self._services.auth.authenticate(credentials[0])
-        if exchange.principal is None:
-            raise HttpProblem(
-                "unauthenticated",
-                "Send Authorization: Bearer and an API key that is not revoked.",
-                headers={"WWW-Authenticate": _BEARER},
-            )
-
-    def _authorise(self, exchange: Exchange, route: Route) -> None:
-        if route.scope is None or exchange.principal is None:
-            return
-        if not exchange.principal.may(route.scope):
-            raise HttpProblem(
-                "insufficient_scope",
-                f"The API key lacks the scope {route.scope.value}.",
-                headers={
-                    "WWW-Authenticate": f'{_BEARER}, error="insufficient_scope", '
-                    f'scope="{route.scope.value}"'
-                },
-            )
 
     def _options(self, exchange: Exchange) -> Answer:
         if exchange.path == "*":

@@ -1,6 +1,17 @@
-"""What is noted of every answer: metrics, and one line in the access log."""
+"""What is noted of every answer: metrics, and one line in the access log.
+
+A request pays for one entry in a list. The entries are worked off together, at most
+`_NOTE_AFTER_S` later and before the metrics are read: the same few functions over many entries
+cost a fraction of what they cost one by one between other work.
+"""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from time import perf_counter
+from typing import Final
 
 from prometheus_client import Counter, Histogram
 
@@ -11,10 +22,15 @@ from chronos.telemetry import metrics
 from chronos.telemetry.logs import AccessLine, AccessLog
 from chronos.telemetry.traces import trace_id_of
 
-_PATH_LENGTH_MAX = 256
-_OTHER_METHOD = "other"
-_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+_NOTE_AFTER_S: Final = 0.05
+_ENTRIES_MAX: Final = 512
+_PATH_LENGTH_MAX: Final = 256
+_OTHER_METHOD: Final = "other"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
+_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+_Entry = tuple[Exchange, str | None, int, str | None, float, float]
+"""Exchange, address of the client, status, problem code, begin and end on the counter."""
 
 
 class Watch:
@@ -32,41 +48,71 @@ class Watch:
         self._process = process
         self._clock = clock
         self._access_log = access_log
+        self._entries: list[_Entry] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._timers: dict[tuple[str, str], Histogram] = {}
         metrics.HTTP_REQUESTS_IN_FLIGHT.set_function(lambda: self.in_flight)
 
-    def answered(self, exchange: Exchange, answer: Answer, *, duration_s: float) -> None:
-        """Counts an answer, measures it, and writes its line."""
+    def answered(self, exchange: Exchange, answer: Answer, *, started_s: float) -> None:
+        """Takes note of an answer; must be called on the event loop."""
+        # The address is gone with the connection, so it is asked for now.
+        remote = exchange.request.remote
+        self._entries.append(
+            (exchange, remote, answer.status, answer.code, started_s, perf_counter())
+        )
+        if len(self._entries) >= _ENTRIES_MAX:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_NOTE_AFTER_S, self.flush)
+
+    def flush(self) -> None:
+        """Works off what was noted."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        entries, self._entries = self._entries, []
+        for entry in entries:
+            self._count(entry)
+        if self._access_log is not None and entries:
+            line = self._lines()
+            for entry in entries:
+                if entry[0].route_path not in _QUIET:
+                    self._access_log.write(line(entry))
+            self._access_log.flush()
+
+    def _count(self, entry: _Entry) -> None:
+        exchange, _, status, code, started_s, ended_s = entry
         method = exchange.request.method
         if method not in _METHODS:
             method = _OTHER_METHOD
-        self._counter(exchange.route_path, method, answer.status).inc()
-        self._timer(exchange.route_path, method).observe(duration_s)
-        if answer.code is not None:
-            metrics.HTTP_PROBLEMS.labels(code=answer.code).inc()
-        if self._access_log is not None and exchange.route_path not in _QUIET:
-            self._access_log.write(self._line(exchange, answer, duration_s))
+        self._counter(exchange.route_path, method, status).inc()
+        self._duration(exchange.route_path, method).observe(ended_s - started_s)
+        if code is not None:
+            metrics.HTTP_PROBLEMS.labels(code=code).inc()
 
-    def close(self) -> None:
-        """Writes the lines that wait."""
-        if self._access_log is not None:
-            self._access_log.flush()
+    def _lines(self) -> Callable[[_Entry], AccessLine]:
+        now, now_s = self._clock.now(), perf_counter()
 
-    def _line(self, exchange: Exchange, answer: Answer, duration_s: float) -> AccessLine:
-        return AccessLine(
-            timestamp=self._clock.now().isoformat(timespec="milliseconds"),
-            process=self._process,
-            request_id=exchange.request_id,
-            trace_id=trace_id_of(exchange.traceparent),
-            principal=None if exchange.principal is None else exchange.principal.name,
-            method=exchange.request.method,
-            path=exchange.path[:_PATH_LENGTH_MAX],
-            status=answer.status,
-            code=answer.code,
-            duration_ms=round(duration_s * 1000, 3),
-            remote=exchange.request.remote,
-        )
+        def line(entry: _Entry) -> AccessLine:
+            exchange, remote, status, code, started_s, ended_s = entry
+            ended_at = now - timedelta(seconds=now_s - ended_s)
+            principal = exchange.principal
+            return AccessLine(
+                timestamp=ended_at.isoformat(timespec="milliseconds"),
+                process=self._process,
+                request_id=exchange.request_id,
+                trace_id=trace_id_of(exchange.traceparent),
+                principal=None if principal is None else principal.name,
+                method=exchange.request.method,
+                path=exchange.path[:_PATH_LENGTH_MAX],
+                status=status,
+                code=code,
+                duration_ms=round((ended_s - started_s) * 1000, 3),
+                remote=remote,
+            )
+
+        return line
 
     def _counter(self, route: str, method: str, status: int) -> Counter:
         key = (route, method, status)
@@ -76,7 +122,7 @@ class Watch:
             self._counters[key] = counter
         return counter
 
-    def _timer(self, route: str, method: str) -> Histogram:
+    def _duration(self, route: str, method: str) -> Histogram:
         key = (route, method)
         timer = self._timers.get(key)
         if timer is None:

@@ -70,7 +70,7 @@ async def serve(settings: Settings, *, number: int = 0) -> None:
                 checks.cancel()
                 api.health.draining = True
                 _log.info("api_draining", in_flight=api.watch.in_flight)
-        api.watch.close()
+        api.watch.flush()
     _log.info("api_stopped")
 
 
