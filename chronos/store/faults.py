@@ -26,11 +26,6 @@ _LATE_CODES: Final = frozenset({"57014", "55P03"})
 _RETRY_AFTER_FULL_S: Final = 5
 
 
-def is_unavailable(error: BaseException) -> bool:
-    """Tells whether an error means that PostgreSQL does not serve just now."""
-    return _as_fault(error) is not None
-
-
 @contextmanager
 def translated() -> Iterator[None]:
     """Turns the driver's errors inside the block into faults of Chronos.

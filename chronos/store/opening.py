@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
-from zoneinfo import ZoneInfo
 
 from chronos.settings import Settings
 from chronos.store.api_keys import ApiKeyTable
@@ -79,25 +78,5 @@ async def open_store(dsn: str, rules: Rules, sizes: Sizes) -> AsyncIterator[Stor
                 keys=ApiKeyTable(pool),
                 pool=pool,
             )
-    finally:
-        await pool.close()
-
-
-@asynccontextmanager
-async def open_reads(
-    dsn: str, zone: ZoneInfo, *, application_name: str, connections_max: int
-) -> AsyncIterator[tuple[Reads, ApiKeyTable]]:
-    """Opens the reads alone, for a worker that repairs gaps and checks keys.
-
-    PostgreSQL need not answer yet.
-    """
-    pool = await Pool.open(
-        dsn,
-        application_name=application_name,
-        connections_max=connections_max,
-        server_settings=LOOKUPS_ONLY,
-    )
-    try:
-        yield Reads(pool, zone), ApiKeyTable(pool)
     finally:
         await pool.close()

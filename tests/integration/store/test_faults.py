@@ -134,6 +134,24 @@ async def test_killed_backends_are_replaced_at_the_next_command(funded, owner):
     assert await owner.fetchval(COUNT_MOVED) == 2
 
 
+async def test_killed_readers_are_replaced_at_the_next_read(store, funded, owner):
+    assert await store.reads.is_known("alice")
+    await owner.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'chronos-api-reads' AND datname = current_database()"
+    )
+
+    async with asyncio.timeout(1):
+        while True:
+            try:
+                assert await store.reads.is_known("alice")
+                break
+            except Unavailable:
+                continue
+
+    assert (await funded.submit(attempt(transfer("alice", "bob", 250)))).status == 201
+
+
 async def test_a_lock_that_is_not_given_back_ends_in_a_deadline(funded, owner):
     needs = needs_of(transfer("alice", "bob"))
     async with owner.transaction():
