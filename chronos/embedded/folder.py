@@ -74,7 +74,7 @@ class DataFolder:
 
     @property
     def stand_in(self) -> Path | None:
-        """Gives the folder outside of this one that holds the servers' data, if there is one."""
+        """Gives the folder elsewhere that holds the servers' data, if there is one."""
         link = self.path / _STAND_IN_LINK
         return link.readlink() if link.is_symlink() else None
 

@@ -6,6 +6,7 @@ import itertools
 import random
 
 import pytest
+from elasticsearch import TransportError
 
 from chronos.client.refusals import Refused
 from tests.integration.end_to_end.evidence import (
@@ -129,7 +130,10 @@ async def caught_up(running, journal):
     async with running.client() as client:
         views = {name: await client.balance(name) for name in wanted}
     shown = {name: (view.version, view.booked) for name, view in views.items()}
-    search = await read_elasticsearch(running.addresses, list(wanted))
+    try:
+        search = await read_elasticsearch(running.addresses, list(wanted))
+    except TransportError:
+        return False  # killed last, it takes longest to come back
     return (
         shown == wanted
         and await read_redis(running.addresses, list(wanted)) == wanted
