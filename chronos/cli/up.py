@@ -23,6 +23,7 @@ from chronos.embedded.addresses import Addresses
 from chronos.embedded.machine import Machine
 from chronos.embedded.report import Screen
 from chronos.errors import SettingFault
+from chronos.settings import Settings
 
 # The settings are read by chronos.settings; this is only handed to it and to the servers.
 ENVIRONMENT = os.environ  # noqa: TID251 - the door through which the environment comes in
@@ -106,7 +107,8 @@ def _folder(data: Path | None, *, ephemeral: bool) -> Iterator[Path]:
     if data is not None and ephemeral:
         raise SettingFault("--ephemeral", "makes a folder of its own; leave --data away")
     if not ephemeral:
-        yield data or Machine.detect(ENVIRONMENT).data
+        named = data or Settings.from_environment(ENVIRONMENT).data_dir
+        yield named or Machine.detect(ENVIRONMENT).data
         return
     made = Path(tempfile.mkdtemp(prefix="chronos-"))
     made.chmod(0o711)  # The servers' account enters it; it is ours.

@@ -97,10 +97,11 @@ async def _asked(machine: Machine, home: Path | None) -> Java | None:
     return Java(home=home, release=read[0], modules=read[1])
 
 
-def _home_of(given: Path) -> Path:
+def _home_of(given: Path) -> Path | None:
     program = given / "bin" / "java" if given.is_dir() else given
     # `java` on PATH is a chain of links; the home is where the last one points.
-    return program.resolve().parent.parent
+    program = program.resolve()
+    return program.parent.parent if program.name == "java" else None
 
 
 def _wheel_home(machine: Machine) -> Path | None:
