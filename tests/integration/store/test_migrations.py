@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -30,7 +31,7 @@ async def test_two_runs_at_once_apply_each_file_once(empty_database):
 
 
 async def test_two_databases_of_one_cluster_migrate_at_once(cluster_dsn):
-    names = [f"twin_{number}" for number in range(4)]
+    names = [f"twin_{os.getpid()}_{number}" for number in range(4)]
     owner = await asyncpg.connect(cluster_dsn)
     try:
         for name in names:
@@ -84,14 +85,26 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_database, tmp_
     assert [state.applied_at for state in states] == [None]
 
 
-async def test_every_migration_has_a_check_and_passes_it(database):
-    migrations = migrate.read_migrations()
-    owner = await asyncpg.connect(database.owner_dsn)
+async def test_each_migration_passes_its_check_right_after_it(empty_database, tmp_path: Path):
+    for migration in migrate.read_migrations():
+        name = f"{migration.number:04}_{migration.name}.sql"
+        shutil.copy(migrations_folder() / name, tmp_path / name)
+
+        await migrate.migrate(empty_database, folder=tmp_path)
+
+        assert await _wrong(empty_database, CHECKS / name) == []
+
+
+def test_there_is_no_check_without_its_migration():
+    names = {f"{m.number:04}_{m.name}.sql" for m in migrate.read_migrations()}
+
+    assert {path.name for path in CHECKS.iterdir()} == names
+
+
+async def _wrong(dsn: str, check: Path) -> list[str]:
+    owner = await asyncpg.connect(dsn)
     try:
-        for migration in migrations:
-            check = CHECKS / f"{migration.number:04}_{migration.name}.sql"
-            for query in check.read_text(encoding="utf-8").split(";"):
-                if query.strip():
-                    assert [row["wrong"] for row in await owner.fetch(query)] == []
+        queries = [q for q in check.read_text(encoding="utf-8").split(";") if q.strip()]
+        return [row["wrong"] for query in queries for row in await owner.fetch(query)]
     finally:
         await owner.close()
