@@ -132,13 +132,11 @@ def _sample(day: BankDay) -> list[str]:
     """Picks some accounts of each sort, the marker's two among them."""
     names = list(day.expected)
     shops = [name for name in names if name.startswith("shop.")]
-    others = [
-        name for name in names if not name.startswith(("shop.", "landlord.", "employer."))
-    ]
+    others = [name for name in names if not name.startswith(("shop.", "landlord.", "firm."))]
     people = sorted(others[1:], key=len)[:SAMPLE_PEOPLE]
     landlord = next(name for name in names if name.startswith("landlord."))
-    employer = next(name for name in names if name.startswith("employer."))
-    return [names[0], employer, landlord, *shops[:SAMPLE_SHOPS], *people]
+    firm = next(name for name in names if name.startswith("firm."))
+    return [names[0], firm, landlord, *shops[:SAMPLE_SHOPS], *people]
 
 
 async def _follow(

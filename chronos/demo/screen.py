@@ -31,6 +31,7 @@ from chronos.domain.currency import format_amount
 
 WIDTH_MAX = 100
 ROOMY_WIDTH = 96
+PLAIN_STEP = 5_000
 FINDINGS_SHOWN_MAX = 10
 
 
@@ -78,8 +79,10 @@ class DayScreen:
 
         def advance(phase: Phase) -> None:
             done[phase] += 1
-            if done[phase] == totals[phase]:
-                self.say(f"  {phase.value:<20} {totals[phase]:>7,}")
+            is_last = done[phase] == totals[phase]
+            if is_last or done[phase] % PLAIN_STEP == 0:
+                of = "" if is_last else f" of {totals[phase]:,}"
+                self.say(f"  {phase.value:<20} {done[phase]:>7,}{of}")
 
         return advance
 

@@ -137,7 +137,7 @@ class _Author:
         return many[:count]
 
     def _names(self, people: list[str]) -> list[str]:
-        firms = [f"employer.{name}" for name in EMPLOYERS]
+        firms = [f"firm.{name}" for name in EMPLOYERS]
         firms += [f"landlord.{name}" for name in LANDLORDS]
         firms += [f"shop.{name}" for name in SHOPS]
         return [SETTLEMENT, *firms, *people]
@@ -150,15 +150,13 @@ class _Author:
     def _fund(self, people: int) -> Iterator[Payment]:
         for name in EMPLOYERS:
             amount = people * 700_000
-            yield self._pay(
-                Phase.FUND, SETTLEMENT, f"employer.{name}", amount, "incoming payment"
-            )
+            yield self._pay(Phase.FUND, SETTLEMENT, f"firm.{name}", amount, "incoming payment")
 
     def _salaries(self, people: list[str]) -> Iterator[Payment]:
         for number, person in enumerate(people):
             employer = EMPLOYERS[number % len(EMPLOYERS)]
             amount = self.chance.randrange(180_000, 650_000)
-            yield self._pay(Phase.SALARY, f"employer.{employer}", person, amount, "salary")
+            yield self._pay(Phase.SALARY, f"firm.{employer}", person, amount, "salary")
 
     def _rent(self, people: list[str]) -> Iterator[Payment]:
         for number, person in enumerate(people):
