@@ -92,7 +92,7 @@ async def test_each_migration_passes_its_check_right_after_it(empty_database, tm
 
         await migrate.migrate(empty_database, folder=tmp_path)
 
-        assert await _wrong(empty_database, CHECKS / name) == []
+        assert await _wrong(empty_database, _queries(CHECKS / name)) == []
 
 
 def test_there_is_no_check_without_its_migration():
@@ -101,10 +101,13 @@ def test_there_is_no_check_without_its_migration():
     assert {path.name for path in CHECKS.iterdir()} == names
 
 
-async def _wrong(dsn: str, check: Path) -> list[str]:
+def _queries(check: Path) -> list[str]:
+    return [query for query in check.read_text(encoding="utf-8").split(";") if query.strip()]
+
+
+async def _wrong(dsn: str, queries: list[str]) -> list[str]:
     owner = await asyncpg.connect(dsn)
     try:
-        queries = [q for q in check.read_text(encoding="utf-8").split(";") if q.strip()]
         return [row["wrong"] for query in queries for row in await owner.fetch(query)]
     finally:
         await owner.close()
