@@ -36,6 +36,7 @@ from chronos.errors import ChronosError
 from chronos.stream.liveness import Liveness
 from chronos.stream.sensors import LightMonitor
 from chronos.stream.topics import ensure_topics
+from chronos.stream.transport import KafkaTransport
 from chronos.stream.worker import ChronosWorker
 from chronos.wire.topics import Names
 
@@ -103,6 +104,9 @@ class ChronosApp(faust.App):
             except (ChronosError, OSError, TimeoutError) as error:
                 _log.warning("resource_close_failed", reason=repr(error))
         await super().on_shutdown()
+
+    def _new_transport(self) -> KafkaTransport:
+        return KafkaTransport(self.conf.broker_consumer, self)
 
     def _crash(self, reason: BaseException) -> None:
         # The first reason decides the exit code; what breaks afterwards is its consequence.
