@@ -46,5 +46,6 @@ def problem_of(status: int, media_type: str, body: bytes) -> Problem:
 
 def _sentence(problem: Problem) -> str:
     text = (problem.detail or problem.title).rstrip(".")
-    fields = "; ".join(f"{e.pointer}: {e.detail}" for e in problem.errors if e.detail)
+    more = [e for e in problem.errors if e.detail.rstrip(".") not in ("", text)]
+    fields = "; ".join(f"{e.pointer}: {e.detail}" for e in more)
     return f"{text}{f' ({fields})' if fields else ''} [{problem.code}]"
