@@ -77,6 +77,7 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
                 on_broken=on_broken,
             ),
             ids=ids,
+            head_deadline_s=settings.body_deadline_s,
         )
         for routes in (ADMIN_ROUTES, ROUTES)
     ]

@@ -1,7 +1,7 @@
 """The HTTP server under the door: its limits, and problem documents for what it cannot read.
 
 Bounds of one process: `CONNECTIONS_MAX` connections, 8 KiB for the request line and for each
-header, `HEADERS_MAX` headers, `HEAD_DEADLINE_S` from the first byte of a request's head to its
+header, `HEADERS_MAX` headers, `head_deadline_s` from the first byte of a request's head to its
 last, `KEEP_ALIVE_S` for a connection that asks nothing, `LINGER_S` for the rest of a body whose
 answer is decided. Together they leave a slow or idle client nothing but its own socket.
 
@@ -28,7 +28,6 @@ from chronos.wire.problems import CONTENT_TYPE
 CONNECTIONS_MAX: Final = 2048
 LINE_BYTES_MAX: Final = 8190
 HEADERS_MAX: Final = 100
-HEAD_DEADLINE_S: Final = 10.0
 KEEP_ALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
 
@@ -38,7 +37,15 @@ _log = get_logger("api")
 class BoundedServer(Server):
     """Makes a protocol for each connection, up to a bound, and knows how many are open."""
 
-    def __init__(self, door: Door, *, ids: IdSource, connections_max: int = CONNECTIONS_MAX):
+    def __init__(
+        self,
+        door: Door,
+        *,
+        ids: IdSource,
+        head_deadline_s: float,
+        connections_max: int = CONNECTIONS_MAX,
+    ):
+        """Makes the server of a door; must be called on the event loop."""
         super().__init__(
             door.handle,
             access_log=None,
@@ -50,6 +57,7 @@ class BoundedServer(Server):
             auto_decompress=False,
         )
         self.ids = ids
+        self.head_deadline_s = head_deadline_s
         self._connections_max = connections_max
         metrics.HTTP_CONNECTIONS.set_function(lambda: len(self._connections))
 
@@ -93,7 +101,9 @@ class ProblemProtocol(RequestHandler):
         if self._request_count != heads:
             self._forget_head_timer()
         elif self._head_timer is None and self._is_idle():
-            self._head_timer = self._loop.call_later(HEAD_DEADLINE_S, self._end_slow_head)
+            self._head_timer = self._loop.call_later(
+                self._server.head_deadline_s, self._end_slow_head
+            )
 
     def handle_error(
         self,
@@ -143,7 +153,8 @@ class ProblemProtocol(RequestHandler):
     def _end_slow_head(self) -> None:
         self._head_timer = None
         if self._is_idle():
-            self._end("request_timeout", f"The head took longer than {HEAD_DEADLINE_S:g} s.")
+            deadline_s = self._server.head_deadline_s
+            self._end("request_timeout", f"The head took longer than {deadline_s:g} s.")
 
     def _forget_head_timer(self) -> None:
         if self._head_timer is not None:

@@ -1,0 +1,155 @@
+"""A command API as a child process over a database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+
+from chronos.auth.keys import new_key
+from chronos.store.api_keys import open_key_office
+from tests.databases import Database, _run
+from tests.integration.api.wire import Door
+
+SECRET = b"a secret of the server, only for tests"
+READY_S = 60
+STOP_S = 40
+_MAIN = "from chronos.cli.main import main; main(['api'])"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningApi:
+    """One `chronos api`, its address, and the database behind it."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    admin_port: int
+    database: Database
+    log: Path
+
+    def door(self, api_key: str) -> Door:
+        return Door(port=self.port, api_key=api_key)
+
+    def stop(self) -> int:
+        """Sends SIGTERM and gives the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_S)
+
+
+@contextlib.contextmanager
+def running_api(
+    database: Database,
+    folder: Path,
+    *,
+    dsn: str | None = None,
+    ready: bool = True,
+    **settings: Any,
+) -> Iterator[RunningApi]:
+    """Runs the API until the end of the block, and kills what is left of it."""
+    secret, log = folder / "secret", folder / "api.log"
+    secret.write_bytes(SECRET)
+    port, admin_port = free_ports(2)
+    processes = settings.get("api_processes", 1)
+    while processes > 1 and not all(_is_free(admin_port + n) for n in range(processes)):
+        port, admin_port = free_ports(2)
+    variables = {
+        "postgres_dsn": dsn or database.writer_dsn,
+        "key_secret_file": secret,
+        "api_port": port,
+        "admin_port": admin_port,
+        "log_level": "info",
+        **settings,
+    }
+    environment = {f"CHRONOS_{name.upper()}": str(text) for name, text in variables.items()}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _MAIN], env=inherited | environment, stderr=stream
+        )
+    api = RunningApi(
+        process=process, port=port, admin_port=admin_port, database=database, log=log
+    )
+    try:
+        if ready:
+            wait_until(lambda: is_ready(admin_port), READY_S, log.read_text)
+        yield api
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(STOP_S)
+
+
+def make_key(database: Database, principal: str, *scopes: str, revoked: bool = False) -> str:
+    """Makes an API key and gives its text."""
+
+    async def make() -> str:
+        made = new_key(SECRET)
+        async with open_key_office(database.owner_dsn) as office:
+            await office.add(made.key_id, made.hmac, principal=principal, scopes=scopes)
+            if revoked:
+                await office.revoke(made.key_id)
+        return made.text
+
+    return _run(make())
+
+
+class Inspector:
+    """Looks into a database as its owner, over one connection and a loop of its own."""
+
+    def __init__(self, database: Database):
+        self._runner = asyncio.Runner()
+        self._connection = self._runner.run(asyncpg.connect(database.owner_dsn, timeout=10))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._connection.close(timeout=5))
+        self._runner.close()
+
+    def fetch(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Gives the rows of a query."""
+        rows = self._runner.run(self._connection.fetch(query, *arguments, timeout=20))
+        return [tuple(row) for row in rows]
+
+
+def is_ready(admin_port: int) -> bool:
+    try:
+        return Door(port=admin_port, api_key="").get("/readyz").status == 200
+    except OSError:
+        return False
+
+
+def wait_until(
+    condition: Callable[[], bool], deadline_s: float, why: Callable[[], str] | None = None
+) -> None:
+    """Waits for a condition, and fails at the deadline."""
+    end_s = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end_s:
+            raise AssertionError(f"not within {deadline_s} s\n{why() if why else ''}")
+        time.sleep(0.02)
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [free.getsockname()[1] for free in sockets]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) != 0

@@ -1,0 +1,136 @@
+"""The table of routes, its router, and the document made from it."""
+
+import json
+
+import pytest
+
+from chronos.api.openapi import openapi_document
+from chronos.api.problems import HttpProblem
+from chronos.api.routes import ROUTES, Router
+from chronos.wire.problems import PROBLEMS
+
+
+@pytest.fixture
+def router() -> Router:
+    return Router(ROUTES)
+
+
+@pytest.fixture
+def document() -> dict:
+    return json.loads(openapi_document(ROUTES, version="1"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/accounts/",
+        "//v1/accounts",
+        "/v1//accounts",
+        "/v1/accounts/../admin",
+        "/v1/accounts/a/b",
+        "/v2/accounts",
+        "/V1/accounts",
+    ],
+)
+def test_an_unknown_path_is_not_found(router, path):
+    with pytest.raises(HttpProblem) as caught:
+        router.find("GET", path)
+
+    assert (caught.value.status, caught.value.code) == (404, "not_found")
+
+
+@pytest.mark.parametrize("segment", ["..", "%2e%2e", "%2F", "-x", "a%00", "%ff", "a" * 65])
+def test_an_impossible_id_in_a_path_is_not_found(router, segment):
+    with pytest.raises(HttpProblem) as caught:
+        router.find("GET", f"/v1/accounts/{segment}")
+
+    assert (caught.value.status, caught.value.code) == (404, "id_invalid")
+
+
+def test_an_escaped_id_is_the_id(router):
+    route, params = router.find("GET", "/v1/accounts/bank%3AEUR/balance")
+
+    assert route.path == "/v1/accounts/{id}/balance"
+    assert params == {"id": "bank:EUR"}
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "TRACE", "PATCH"])
+def test_a_method_that_an_address_lacks_is_named_with_those_it_has(router, method):
+    with pytest.raises(HttpProblem) as caught:
+        router.find(method, "/v1/transfers")
+
+    assert caught.value.status == 405
+    assert caught.value.headers["Allow"] == "POST, OPTIONS"
+
+
+def test_head_takes_the_route_of_get(router):
+    assert router.find("HEAD", "/v1/currencies") == router.find("GET", "/v1/currencies")
+
+
+def test_every_command_needs_the_scope_to_write_and_every_read_the_scope_to_read():
+    for route in ROUTES:
+        if route.path.startswith("/v1/"):
+            assert route.scope == ("write" if route.method == "POST" else "read")
+
+
+def test_the_document_has_every_route_and_no_other(document):
+    described = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+
+    assert described == {(route.method, route.path) for route in ROUTES}
+
+
+def test_every_reference_of_the_document_leads_somewhere(document):
+    schemas = document["components"]["schemas"]
+    prefix = "#/components/schemas/"
+
+    def references(node):
+        if isinstance(node, dict):
+            if "$ref" in node:
+                yield node["$ref"]
+            for member in node.values():
+                yield from references(member)
+        elif isinstance(node, list):
+            for member in node:
+                yield from references(member)
+
+    for reference in references(document):
+        assert reference.startswith(prefix)
+        assert reference.removeprefix(prefix) in schemas
+
+
+def test_the_document_has_what_openapi_asks_of_each_operation(document):
+    assert document["openapi"] == "3.1.0"
+    assert {"title", "version"} <= document["info"].keys()
+    names = []
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            names.append(operation["operationId"])
+            assert operation["responses"]
+            for status, response in operation["responses"].items():
+                assert status.isdigit()
+                assert response["description"]
+            in_path = [p for p in operation["parameters"] if p["in"] == "path"]
+            assert len(in_path) == path.count("{")
+            assert all(parameter["required"] for parameter in in_path)
+    assert len(names) == len(set(names))
+
+
+def test_bounds_reach_the_document_in_the_form_of_json_schema(document):
+    schemas = document["components"]["schemas"]
+    amount = schemas["TransferBody"]["properties"]["amount"]
+
+    assert (amount["minimum"], amount["maximum"]) == (1, 2**53 - 1)
+    assert r"\Z" not in json.dumps(document)
+    assert schemas["TransferBody"]["additionalProperties"] is False
+
+
+def test_every_code_of_the_table_is_a_known_problem():
+    for route in ROUTES:
+        assert set(route.refusals) <= PROBLEMS.keys()
