@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,7 +26,9 @@ def open_client(url: str) -> AsyncElasticsearch:
     """Makes a client; nothing is connected before the first call.
 
     It never retries by itself: an agent retries for as long as it takes, a view not at all.
+    Its log is quieted: it has a line for each request, and what fails is told by the caller.
     """
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     return AsyncElasticsearch(
         [url],
         request_timeout=SEARCH_DEADLINE_S,
