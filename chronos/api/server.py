@@ -148,6 +148,12 @@ class ProblemProtocol(RequestHandler):
         return response
 
     def _is_idle(self) -> bool:
+        """Tells that no request is being answered, so that bytes begin a head.
+
+        Before the first head there is no waiter yet when the bytes come with the connection.
+        """
+        if self._request_count == 0:
+            return True
         return self._waiter is not None and not self._waiter.done()
 
     def _end_slow_head(self) -> None:
