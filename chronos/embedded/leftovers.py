@@ -20,15 +20,16 @@ def end_leftovers(folder: DataFolder) -> tuple[str, ...]:
     long belong to another program. Where the system does not tell (no /proc) nothing is done.
     It blocks, for 5 s at most, until they are gone.
     """
+    homes = [folder.path, *filter(None, [folder.stand_in])]
     ended: dict[str, int] = {}
     for file in _files(folder.run / "pids"):
         with contextlib.suppress(ValueError, OSError):
             pid = int(file.read_text(encoding="ascii"))
-            if _works_in(pid, folder):
+            if works_in(pid, *homes):
                 kill_group(pid)
                 ended[file.name] = pid
     deadline = time.monotonic() + _GONE_S
-    while any(_works_in(pid, folder) for pid in ended.values()):
+    while any(works_in(pid, *homes) for pid in ended.values()):
         if time.monotonic() > deadline:
             break
         time.sleep(_POLL_S)
@@ -39,10 +40,10 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _works_in(pid: int, folder: DataFolder) -> bool:
+def works_in(pid: int, *folders: Path) -> bool:
+    """Tells whether a process works in one of the folders; false where it is not known."""
     try:
         place = Path(f"/proc/{pid}/cwd").readlink()
     except OSError:
         return False
-    homes = [folder.path.resolve(), *filter(None, [folder.stand_in])]
-    return any(place.is_relative_to(home) for home in homes)
+    return any(place.is_relative_to(folder.resolve()) for folder in folders)

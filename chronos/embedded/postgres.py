@@ -7,12 +7,14 @@ start that dies in between is simply made again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 from pathlib import Path
 from urllib.parse import quote
 
 from chronos.embedded.folder import DataFolder, make_owned, write_owned
+from chronos.embedded.leftovers import works_in
 from chronos.embedded.machine import Machine, copied_if_hidden, wheel_folder, wheel_version
 from chronos.embedded.ports import LOOPBACK, check_free
 from chronos.embedded.probes import postgres_serves
@@ -81,6 +83,7 @@ class ManagedPostgres:
         data = home / "data"
         if not data.is_dir():
             await self._make_cluster(programs, home, data)
+        _forget_reused_number(data)
         settings = _SETTINGS.format(
             host=LOOPBACK, port=self._port, connections=_CONNECTIONS_MAX
         )
@@ -147,6 +150,18 @@ class ManagedPostgres:
             # SIGQUIT makes it end its own children, which lead groups of their own.
             abandon_signal=signal.SIGQUIT,
         )
+
+
+def _forget_reused_number(data: Path) -> None:
+    """Removes the mark of a dead server whose process id another program has by now.
+
+    PostgreSQL would take that program for itself and refuse to start.
+    """
+    mark = data / "postmaster.pid"
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pid = int(mark.read_text(encoding="ascii").splitlines()[0])
+        if Path(f"/proc/{pid}/cwd").exists() and not works_in(pid, data):
+            mark.unlink()
 
 
 def find_programs(machine: Machine) -> Path:

@@ -21,7 +21,7 @@ from chronos.errors import EmbeddedFault
 
 _TAIL_BYTES = 16_384
 _TAIL_LINES = 5
-_LINE_MAX = 500
+_LINE_MAX = 4000
 _LOG_BYTES_MAX = 32 << 20
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from chronos.embedded import process as processes
+from chronos.embedded import verdicts
 from chronos.embedded.addresses import Addresses
 from chronos.embedded.files import write_atomically
 from chronos.embedded.folder import DataFolder
@@ -27,19 +28,12 @@ from chronos.embedded.together import together
 from chronos.embedded.watchdog import Watchdog
 from chronos.errors import ChronosError, EmbeddedFault
 
-EXIT_BROKEN_INVARIANT = 70
-EXIT_UNSAFE_SETTING = 78
 BACKOFF_S_MIN = 0.2
 BACKOFF_S_MAX = 30.0
 _FORGIVEN_AFTER_S = 60.0
 _START_DEATHS_MAX = 3
 _POLL_S = 0.1
 _BACK_POLL_S = 0.5
-_SAID_LINE_MAX = 160
-_WHAT_TO_RUN = {
-    EXIT_BROKEN_INVARIANT: "run `chronos verify` and `chronos reconcile` before it is started",
-    EXIT_UNSAFE_SETTING: "correct that setting (`chronos config show` lists them) and start",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +156,8 @@ class Supervisor:
                 # Fetching what a first start needs may take long and is not counted.
                 served_since = since if child is None else child.spawned_at
                 if served_since is not None and now - served_since > ready_s:
-                    raise _not_ready(name, child, ready_s)
+                    log = child.command.log if child and child.command else None
+                    raise verdicts.not_ready(name, ready_s, log)
                 self._report.waiting({n: now - at for n, at in self._waiting.items()})
                 await asyncio.sleep(_POLL_S)
         finally:
@@ -242,15 +237,14 @@ class Supervisor:
             await asyncio.sleep(_BACK_POLL_S)
 
     def _judge(self, child: _Child, name: str, code: int, command: Command) -> None:
-        last = processes.tail(command.log)
-        if code in _WHAT_TO_RUN:
-            child.fault = _final_fault(name, code, last, command.log)
+        if verdicts.is_final(code):
+            child.fault = verdicts.final_fault(name, code, command.log)
             self._report.say(str(child.fault))
         elif child.is_ready:
+            pause_s = backoff_s(child.deaths + 1)
             self._report.say(
-                f"{name} ended with exit code {code} and starts again in "
-                f"{backoff_s(child.deaths + 1):.1f} s; its log {command.log} ends: "
-                + " / ".join(line[:_SAID_LINE_MAX] for line in last[-2:])
+                f"{name} ended with exit code {code} and starts again in {pause_s:.1f} s; "
+                + verdicts.end_of(command.log)
             )
 
     def _write_pids(self) -> None:
@@ -289,32 +283,4 @@ def _raise_if_hopeless(name: str, child: _Child | None) -> None:
     if child.fault is not None:
         raise child.fault
     if child.deaths >= _START_DEATHS_MAX and child.command is not None:
-        log = child.command.log
-        raise EmbeddedFault(
-            f"{name} died {child.deaths} times while starting; its log {log} ends: "
-            + " / ".join(processes.tail(log))
-        )
-
-
-def _not_ready(name: str, child: _Child | None, ready_s: float) -> EmbeddedFault:
-    if child is None or child.command is None:
-        return EmbeddedFault(
-            f"{name} does not answer at the address given, after {ready_s:.0f} s: start it, or "
-            "correct the address."
-        )
-    log = child.command.log
-    return EmbeddedFault(
-        f"{name} was not ready after {ready_s:.0f} s: wait for a quieter machine and start "
-        f"again; its log {log} ends: " + " / ".join(processes.tail(log))
-    )
-
-
-def _final_fault(name: str, code: int, last: tuple[str, ...], log: Path) -> ChronosError:
-    said = next((line for line in reversed(last) if line.startswith("chronos: ")), None)
-    sentence = said or (last[-1] if last else "it said nothing")
-    fault = EmbeddedFault(
-        f"{name} stopped for good with exit code {code}: {sentence.removeprefix('chronos: ')} "
-        f"Then {_WHAT_TO_RUN[code]} again; its log is {log}."
-    )
-    fault.exit_code = code
-    return fault
+        raise verdicts.died_again(name, child.deaths, child.command.log)
