@@ -1,0 +1,84 @@
+"""The player of the script: it counts what was promised and says what was not."""
+
+import asyncio
+from collections import Counter
+
+from chronos.client.answers import Opened, Problem, Transferred
+from chronos.client.refusals import Refused
+from chronos.clock import SystemClock
+from chronos.demo.bank_day import BankDayRun
+from chronos.demo.script import Phase, write_day
+
+DAY = write_day(seed=1, transfers=100)
+
+
+class Bank:
+    """Keeps balances and keys in memory; a fault can be planted in it."""
+
+    attempts_repeated = 0
+
+    def __init__(self, *, honours_keys: bool = True, checks_funds: bool = True):
+        self.balances: Counter[str] = Counter()
+        self.kinds: dict[str, str] = {}
+        self.booked: dict[str, Transferred] = {}
+        self.honours_keys = honours_keys
+        self.checks_funds = checks_funds
+
+    async def open_account(self, *, currency, account_id, kind, key) -> Opened:
+        self.kinds[account_id] = kind
+        return Opened(id=account_id, currency=currency, kind=kind, position=1, accounts={})
+
+    async def transfer(self, source, destination, *, amount, currency, key, details):
+        await asyncio.sleep(0)
+        if self.honours_keys and key in self.booked:
+            return self.booked[key]
+        is_short = self.balances[source] < amount and self.kinds[source] == "customer"
+        if is_short and self.checks_funds:
+            raise Refused(Problem(status=409, code="insufficient_funds"))
+        self.balances[source] -= amount
+        self.balances[destination] += amount
+        receipt = {
+            "id": f"trf_{len(self.booked)}",
+            "status": "booked",
+            "position": 1,
+            "recorded_at": "",
+            "source": source,
+            "destination": destination,
+            "amount": amount,
+            "currency": currency,
+            "accounts": {},
+        }
+        self.booked[key] = Transferred(**receipt, replayed=True)
+        return Transferred(**receipt)
+
+
+async def play(bank: Bank):
+    seen: Counter[Phase] = Counter()
+    run = BankDayRun(DAY, bank, clock=SystemClock(), advance=lambda p: seen.update([p]))  # type: ignore[arg-type]  # a bank in memory
+    return await run.play(), seen
+
+
+async def test_a_faithful_bank_gives_what_the_script_expects():
+    bank = Bank()
+
+    outcome, seen = await play(bank)
+
+    assert (outcome.booked, outcome.surprises) == (100, [])
+    assert outcome.refused == len(DAY.payments[Phase.OVERDRAFT])
+    assert outcome.replayed == len(DAY.retries)
+    assert dict(bank.balances) == {k: v for k, v in DAY.expected.items() if k in bank.balances}
+    assert seen[Phase.OPEN] == len(DAY.openings)
+
+
+async def test_a_bank_that_books_a_retry_twice_is_found():
+    outcome, _ = await play(Bank(honours_keys=False))
+
+    assert outcome.surprises_total == len(DAY.retries)
+    assert "was not answered with its receipt" in outcome.surprises[0]
+
+
+async def test_a_bank_that_grants_an_overdraft_is_found():
+    outcome, _ = await play(Bank(checks_funds=False))
+
+    assert outcome.refused == 0
+    assert any("booked beyond the funds" in sentence for sentence in outcome.surprises)
