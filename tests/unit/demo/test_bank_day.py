@@ -24,11 +24,11 @@ class Bank:
         self.honours_keys = honours_keys
         self.checks_funds = checks_funds
 
-    async def open_account(self, *, currency, account_id, kind, key) -> Opened:
+    async def open_account(self, *, currency, account_id, kind, **_) -> Opened:
         self.kinds[account_id] = kind
         return Opened(id=account_id, currency=currency, kind=kind, position=1, accounts={})
 
-    async def transfer(self, source, destination, *, amount, currency, key, details):
+    async def transfer(self, source, destination, *, amount, currency, key, **_):
         await asyncio.sleep(0)
         if self.honours_keys and key in self.booked:
             return self.booked[key]
