@@ -22,7 +22,7 @@ async def open_account(services: Services, exchange: Exchange) -> Answer:
     """Answers `POST /v1/accounts`."""
     body = exchange.body_as(OpenAccountBody)
     command = OpenAccount(
-        account_id=AccountId(body.id or services.ids.new_id("acc_")),
+        account_id=AccountId(body.id or exchange.fresh_id("acc_")),
         currency=body.currency,
         kind=body.kind,
         overdraft_limit=body.overdraft_limit,

@@ -65,6 +65,10 @@ class Exchange:
     idempotency_key: str | None = None
     body: Body | None = None
 
+    def fresh_id(self, prefix: str) -> str:
+        """Makes an id for what the client did not name: unique, as the request's own id is."""
+        return prefix + self.request_id.partition("_")[2]
+
     def body_as(self, shape: type[_B]) -> _B:
         """Gives the body, which the route's checks made of this shape."""
         if not isinstance(self.body, shape):

@@ -105,6 +105,11 @@ class ProblemProtocol(RequestHandler):
                 self._server.head_deadline_s, self._end_slow_head
             )
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  aiohttp's shape
+        """Goes on reading, if it was paused; aiohttp asks after each body, also a short one."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def handle_error(
         self,
         request: BaseRequest,

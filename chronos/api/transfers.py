@@ -19,7 +19,7 @@ async def make_transfer(services: Services, exchange: Exchange) -> Answer:
     """Answers `POST /v1/transfers`."""
     body = exchange.body_as(TransferBody)
     command = TransferFunds(
-        transfer_id=TransferId(body.id or services.ids.new_id("trf_")),
+        transfer_id=TransferId(body.id or exchange.fresh_id("trf_")),
         source=AccountId(body.source),
         destination=AccountId(body.destination),
         amount=body.amount,
