@@ -89,7 +89,7 @@ async def _asked(machine: Machine, home: Path | None) -> Java | None:
     )
     try:
         listing = await run_to_end(command, purpose="asking Java", deadline_s=_DEADLINE_S)
-    except (EmbeddedFault, OSError):
+    except EmbeddedFault:
         return None  # Not runnable by the servers' account: the next candidate is asked.
     read = read_modules(listing)
     if read is None or read[0] < RELEASE_MIN:

@@ -51,22 +51,7 @@ async def spawn(command: Command) -> Process:
     """
     _turn_over(command.log)
     with command.log.open("ab") as log:
-        try:
-            return await asyncio.create_subprocess_exec(
-                *command.argv,
-                stdin=DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=dict(command.environment),
-                cwd=command.folder,
-                start_new_session=True,
-                **_identity(command.run_as),
-            )
-        except OSError as error:
-            raise EmbeddedFault(
-                f"{command.argv[0]} could not be executed ({error.strerror}): check that the "
-                "file exists and may be run, or install the requirements anew."
-            ) from error
+        return await _execute(command, stdin=DEVNULL, stdout=log, stderr=log)
 
 
 async def stop(process: Process, command: Command) -> None:
@@ -96,16 +81,7 @@ async def run_to_end(
         EmbeddedFault: It ended with another code than 0 or not in time; the last lines of its
             output are in the sentence.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command.argv,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=STDOUT,
-        env=dict(command.environment),
-        cwd=command.folder,
-        start_new_session=True,
-        **_identity(command.run_as),
-    )
+    process = await _execute(command, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
     try:
         async with asyncio.timeout(deadline_s):
             output, _ = await process.communicate(text.encode())
@@ -116,6 +92,7 @@ async def run_to_end(
         ) from error
     finally:
         kill_group(process.pid)
+        await process.wait()
     said = output.decode(errors="replace")
     if process.returncode != 0:
         last = " / ".join(_last_lines(said, _TAIL_LINES))
@@ -135,10 +112,20 @@ def tail(log: Path, lines_max: int = _TAIL_LINES) -> tuple[str, ...]:
     return _last_lines(text, lines_max)
 
 
-def _identity(run_as: RunAs | None) -> dict[str, Any]:
-    if run_as is None:
-        return {"umask": 0o077}
-    return {"umask": 0o077, "user": run_as.uid, "group": run_as.gid, "extra_groups": []}
+async def _execute(command: Command, **options: Any) -> Process:
+    if command.run_as is not None:
+        run_as = command.run_as
+        options |= {"user": run_as.uid, "group": run_as.gid, "extra_groups": []}
+    options |= {"env": dict(command.environment), "cwd": command.folder}
+    options |= {"start_new_session": True, "umask": 0o077}
+    program, *arguments = command.argv
+    try:
+        return await asyncio.create_subprocess_exec(program, *arguments, **options)
+    except OSError as error:
+        raise EmbeddedFault(
+            f"{command.argv[0]} could not be executed ({error.strerror}): check that the file "
+            "exists and may be run, or install the requirements anew."
+        ) from error
 
 
 def _last_lines(text: str, lines_max: int) -> tuple[str, ...]:
