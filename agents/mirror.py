@@ -10,26 +10,36 @@ While Elasticsearch is away the batch is sent again, for as long as it takes, an
 waits for this worker. A document that Elasticsearch can never take stops the worker, exit code
 70: going past it would leave a hole that nobody sees.
 
+A new index is empty, and so is one that was lost and made again, while the group's offsets say
+that everything was read. So before an agent consumes, and after each failure, it asks whether
+its index was ever filled; if not, it reads its topic from the beginning, on the side, and notes
+in the index that it did.
+
 Bounds: a batch by `batch_events_max`, a request by `chronos.mirror.bulk`; one batch of each
 agent is under way at a time.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import structlog
 from mode import CrashingSupervisor
 
 from chronos.clock import Clock
-from chronos.errors import InvariantBroken
+from chronos.errors import InvariantBroken, Unavailable
+from chronos.mirror.accounts import AccountIndex
 from chronos.mirror.bulk import BulkOutcome
 from chronos.mirror.elasticsearch import ElasticsearchMirror
-from chronos.mirror.entries import Entry
+from chronos.mirror.entries import Entry, EntryIndex
+from chronos.mirror.indices import is_filled, mark_filled
 from chronos.stream.app import ChronosApp
-from chronos.stream.consume import Consumption, Taken, consume
+from chronos.stream.consume import Consumption, GivenUp, Taken, consume, until_answered
+from chronos.stream.topic_reader import TopicRecord, open_topic
 from chronos.telemetry.balances_metrics import COMMIT_TO_TABLE_SECONDS
 from chronos.telemetry.mirror_metrics import MIRROR_BULK_SECONDS, MIRROR_DOCUMENTS
 from chronos.wire.balance import Balance, decode_balance
@@ -37,6 +47,8 @@ from chronos.wire.record import RecordHead, read_head
 
 ENTRIES_NAME = "mirror-entries"
 ACCOUNTS_NAME = "mirror-accounts"
+
+log = structlog.get_logger("agents.mirror")
 
 
 class StoredEvent(Protocol):
@@ -72,69 +84,113 @@ def register(
         journal: Where an event whose bytes cannot be read is read again.
         clock: Tells the age of what is mirrored.
     """
-    indices = Indices(mirror)
-    entries = EntriesAgent(indices, journal=journal, clock=clock)
-    accounts = AccountsAgent(indices, clock=clock)
-    bounds: dict[str, Any] = {
-        "batch_events_max": app.settings.batch_events_max,
-        "batch_wait_s": app.settings.batch_wait_ms / 1000,
-    }
+    entries = EntriesAgent(mirror.entries, journal=journal, clock=clock)
+    accounts = AccountsAgent(mirror.accounts, clock=clock)
+    names = app.names
+    _add_agent(app, entries, Source(app, mirror, names.entries_alias, names.events))
     _add_agent(
-        app,
-        app.names.events,
-        Consumption(
-            agent=ENTRIES_NAME,
-            is_ours=is_event,
-            decode=entries.decode,
-            repair=entries.repair,
-            step=entries.step,
-            **bounds,
-        ),
-    )
-    _add_agent(
-        app,
-        app.names.balances_changelog,
-        Consumption(
-            agent=ACCOUNTS_NAME,
-            is_ours=has_key,
-            decode=accounts.decode,
-            repair=accounts.repair,
-            step=accounts.step,
-            **bounds,
-        ),
+        app, accounts, Source(app, mirror, names.accounts_alias, names.balances_changelog)
     )
 
 
-class Indices:
-    """Both indices, made before the first write if nobody has made them."""
+class Agent(Protocol):
+    """What is particular to one index: how a record is read and how a batch is written."""
 
-    def __init__(self, mirror: ElasticsearchMirror):
+    name: str
+
+    def is_ours(self, event: Any) -> bool:
+        """Tells our records from foreign ones."""
+        ...
+
+    def decode(self, event: Any) -> Any:
+        """Reads a record; raises ValueError when it cannot."""
+        ...
+
+    async def repair(self, event: Any, fault: ValueError) -> Any:
+        """Gets what the record should have said."""
+        ...
+
+    async def write(self, batch: Sequence[Taken[Any]]) -> None:
+        """Writes a batch; raises `Unavailable` when not all of it was taken."""
+        ...
+
+
+class Source:
+    """The topic that an index is filled from, read from its beginning for a new index.
+
+    Args:
+        app: The worker's app.
+        mirror: Elasticsearch.
+        alias: The index.
+        topic: Its topic.
+    """
+
+    def __init__(self, app: ChronosApp, mirror: ElasticsearchMirror, alias: str, topic: str):
+        self._app = app
         self._mirror = mirror
-        self._are_there = False
+        self._alias = alias
+        self._is_filled = False
+        self.topic = topic
 
-    async def write_entries(self, entries: Sequence[Entry]) -> BulkOutcome:
-        """Adds the entries that are not there yet."""
-        await self._ensure()
-        return await self._mirror.entries.write_many(entries)
+    async def make_whole(self, agent: Agent) -> None:
+        """Has the index made and filled, if it is not or may be lost.
 
-    async def write_accounts(self, balances: Sequence[Balance]) -> BulkOutcome:
-        """Writes the balances that are newer."""
-        await self._ensure()
-        return await self._mirror.accounts.write_many(balances)
+        Raises:
+            Unavailable: Elasticsearch or Kafka do not answer; the next call begins again.
+        """
+        if self._is_filled:
+            return
+        await self._mirror.ensure_indices()
+        if not await is_filled(self._mirror.client, self._alias):
+            await self._fill(agent)
+            await mark_filled(self._mirror.client, self._alias)
+        self._is_filled = True
 
-    async def _ensure(self) -> None:
-        if not self._are_there:
-            await self._mirror.ensure_indices()
-            self._are_there = True
+    async def step(self, agent: Agent, batch: Sequence[Taken[Any]]) -> None:
+        """Has a batch added to the whole index.
+
+        Raises:
+            Unavailable: Elasticsearch or Kafka do not answer; the next call begins again.
+            InvariantBroken: A record can never be taken.
+        """
+        await self.make_whole(agent)
+        try:
+            await agent.write(batch)
+        except Unavailable:
+            # The index itself may have been lost: the next call looks.
+            self._is_filled = False
+            raise
+
+    async def _fill(self, agent: Agent) -> None:
+        log.info("index_is_filled", index=self._alias, topic=self.topic)
+        async with open_topic(self._app.settings.kafka, self.topic) as reader:
+            async for records in reader.pages_until(await reader.end_offsets()):
+                events = [Replayed(record) for record in records]
+                batch = [await _read(agent, event) for event in events if agent.is_ours(event)]
+                if batch:
+                    await agent.write(batch)
+                self._app.liveness.did_something()
+
+
+class Replayed(NamedTuple):
+    """A record that was read on the side, in the shape of a Faust event."""
+
+    message: TopicRecord
 
 
 class EntriesAgent:
     """Takes batches of event records into the index of entries."""
 
-    def __init__(self, indices: Indices, *, journal: Journal, clock: Clock):
-        self._indices = indices
+    name = ENTRIES_NAME
+
+    def __init__(self, index: EntryIndex, *, journal: Journal, clock: Clock):
+        self._index = index
         self._journal = journal
         self._out = _Outcomes("entries", clock)
+
+    def is_ours(self, event: Any) -> bool:
+        """Tells our events from foreign records by key and headers."""
+        return read_head(event.message.key, event.message.headers) is not None
 
     def decode(self, event: Any) -> Entry:
         """Reads a record.
@@ -161,7 +217,7 @@ class EntriesAgent:
         except ValueError as error:
             raise _contradiction(head, f"the journal has something else: {error}") from error
 
-    async def step(self, batch: Sequence[Taken[Entry]]) -> None:
+    async def write(self, batch: Sequence[Taken[Entry]]) -> None:
         """Adds a batch to the index.
 
         Raises:
@@ -169,17 +225,21 @@ class EntriesAgent:
             InvariantBroken: Elasticsearch can never take one of it.
         """
         entries = [taken.item for taken in batch]
-        await self._out.send(
-            lambda: self._indices.write_entries(entries), entries[-1].recorded_at
-        )
+        await self._out.send(lambda: self._index.write_many(entries), entries[-1].recorded_at)
 
 
 class AccountsAgent:
     """Takes batches of the table's changelog into the index of accounts."""
 
-    def __init__(self, indices: Indices, *, clock: Clock):
-        self._indices = indices
+    name = ACCOUNTS_NAME
+
+    def __init__(self, index: AccountIndex, *, clock: Clock):
+        self._index = index
         self._out = _Outcomes("accounts", clock)
+
+    def is_ours(self, event: Any) -> bool:
+        """Tells a table's changelog record from a foreign one."""
+        return bool(event.message.key)
 
     def decode(self, event: Any) -> Balance | None:
         """Reads a record; None for a tombstone, which says nothing: no account is deleted.
@@ -212,7 +272,7 @@ class AccountsAgent:
             account_id=account_id,
         ) from fault
 
-    async def step(self, batch: Sequence[Taken[Balance | None]]) -> None:
+    async def write(self, batch: Sequence[Taken[Balance | None]]) -> None:
         """Writes the newest balance of each account in a batch.
 
         Raises:
@@ -227,20 +287,10 @@ class AccountsAgent:
                 newest[balance.account_id] = balance
         if newest:
             await self._out.send(
-                lambda: self._indices.write_accounts(list(newest.values())),
+                lambda: self._index.write_many(list(newest.values())),
                 datetime.fromisoformat(balances[-1].recorded_at),
             )
             self._out.count("superseded", len(balances) - len(newest))
-
-
-def is_event(event: Any) -> bool:
-    """Tells our events from foreign records by key and headers."""
-    return read_head(event.message.key, event.message.headers) is not None
-
-
-def has_key(event: Any) -> bool:
-    """Tells a table's changelog record from a foreign one."""
-    return bool(event.message.key)
 
 
 class _Outcomes:
@@ -269,13 +319,32 @@ class _Outcomes:
         MIRROR_DOCUMENTS.labels(self._index, outcome).inc(records)
 
 
-def _add_agent(app: ChronosApp, topic: str, how: Consumption[Any]) -> None:
+async def _read(agent: Agent, event: Any) -> Taken[Any]:
+    try:
+        return Taken(event, agent.decode(event))
+    except ValueError as fault:
+        return Taken(event, await agent.repair(event, fault))
+
+
+def _add_agent(app: ChronosApp, agent: Agent, source: Source) -> None:
+    how = Consumption(
+        agent=agent.name,
+        is_ours=agent.is_ours,
+        decode=agent.decode,
+        repair=agent.repair,
+        step=lambda batch: source.step(agent, batch),
+        batch_events_max=app.settings.batch_events_max,
+        batch_wait_s=app.settings.batch_wait_ms / 1000,
+    )
+
     async def run(stream: Any) -> None:
-        await consume(app, stream, how)
+        with contextlib.suppress(GivenUp):
+            await until_answered(app, agent.name, lambda: source.make_whole(agent))
+            await consume(app, stream, how)
 
     app.agent(
-        app.topic(topic, key_type=bytes, value_type=bytes, value_serializer="raw"),
-        name=how.agent,
+        app.topic(source.topic, key_type=bytes, value_type=bytes, value_serializer="raw"),
+        name=agent.name,
         concurrency=1,
         supervisor_strategy=CrashingSupervisor,
     )(run)
@@ -283,7 +352,7 @@ def _add_agent(app: ChronosApp, topic: str, how: Consumption[Any]) -> None:
 
 def _head(event: Any) -> RecordHead:
     head = read_head(event.message.key, event.message.headers)
-    assert head is not None  # noqa: S101  `is_event` let it through
+    assert head is not None  # noqa: S101  `is_ours` let it through
     return head
 
 

@@ -26,6 +26,7 @@ from chronos.mirror.guard import SearchRefused, guarded
 from chronos.wire.topics import Names
 
 GENERATION_FIRST = 1
+_FILLED = "filled"
 _CREATE_DEADLINE_S = 30.0
 
 _SETTINGS: dict[str, Any] = {
@@ -160,6 +161,22 @@ async def point_alias(client: AsyncElasticsearch, alias: str, index: str) -> Non
                 {"remove": {"index": f"{alias}-v*", "alias": alias, "must_exist": False}},
                 {"add": {"index": index, "alias": alias, "is_write_index": True}},
             ]
+        )
+
+
+async def is_filled(client: AsyncElasticsearch, alias: str) -> bool:
+    """Tells whether the index behind an alias was filled from its source since it was made."""
+    with guarded():
+        answer = await client.indices.get_mapping(index=alias)
+    (index,) = answer.values()
+    return bool(index["mappings"].get("_meta", {}).get(_FILLED))
+
+
+async def mark_filled(client: AsyncElasticsearch, alias: str) -> None:
+    """Notes in the index behind an alias that it was filled from its source."""
+    with guarded():
+        await client.options(request_timeout=_CREATE_DEADLINE_S).indices.put_mapping(
+            index=alias, write_index_only=True, meta={_FILLED: True}
         )
 
 

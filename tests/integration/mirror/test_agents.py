@@ -15,6 +15,7 @@ from agents import mirror
 from chronos.clock import SystemClock
 from chronos.errors import InvariantBroken
 from chronos.mirror.elasticsearch import ElasticsearchMirror
+from chronos.mirror.indices import delete_indices, is_filled
 from chronos.mirror.lag import KafkaLag
 from chronos.settings import Settings
 from chronos.stream.app import ChronosApp, make_app
@@ -156,6 +157,45 @@ async def test_indices_are_made_by_the_worker_when_nobody_has(
         await eventually(lambda: search.client.indices.exists(index=names.entries_alias))
         await eventually(lambda: search.client.indices.exists(index=names.accounts_alias))
         await eventually(lambda: mirrored(search, bank))
+
+
+async def test_an_index_that_was_lost_is_filled_again_without_a_new_event(
+    settings: Settings, names: Names, producer: AIOKafkaProducer, search: ElasticsearchMirror
+):
+    bank = Bank(names)
+    bank.open("alice")
+    bank.pay("alice")
+    await producer.send_and_wait(names.events, b"junk", key=b"alice", partition=0)
+    await publish(producer, settings, bank)
+    async with working(settings):
+        await eventually(lambda: mirrored(search, bank))
+    await delete_indices(search.client, names)
+
+    async with working(settings):
+        await eventually(lambda: search.client.indices.exists(index=names.entries_alias))
+        await eventually(lambda: search.client.indices.exists(index=names.accounts_alias))
+        await eventually(lambda: mirrored(search, bank))
+    assert await is_filled(search.client, names.entries_alias)
+    await search.ensure_indices()
+    assert await is_filled(search.client, names.accounts_alias)
+
+
+async def test_an_index_that_is_lost_under_a_running_worker_is_filled_again(
+    settings: Settings, names: Names, producer: AIOKafkaProducer, search: ElasticsearchMirror
+):
+    bank = Bank(names)
+    bank.open("alice")
+    await publish(producer, settings, bank)
+    async with working(settings) as app:
+        await eventually(lambda: mirrored(search, bank))
+        await delete_indices(search.client, names)
+        bank.pay("alice")
+        await publish(producer, settings, bank, start=2)
+
+        await eventually(lambda: search.client.indices.exists(index=names.entries_alias))
+        await eventually(lambda: search.client.indices.exists(index=names.accounts_alias))
+        await eventually(lambda: mirrored(search, bank))
+    assert not app.crashed
 
 
 async def test_while_elasticsearch_is_away_the_worker_waits_and_loses_nothing(
