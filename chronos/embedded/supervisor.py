@@ -10,6 +10,7 @@ survives this process. The process ids in `run/` are true after every restart.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -188,7 +189,8 @@ class Supervisor:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        self._write_pids()
+        with contextlib.suppress(OSError):  # A folder that is gone keeps nobody from stopping.
+            self._write_pids()
 
     async def _keep(self, child: _Child) -> None:
         loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import textwrap
@@ -212,6 +213,15 @@ async def test_cancelling_the_owner_stops_everything(folder, notes):
 
     assert owner.cancelled()
     assert not lives(pids["thing"])
+
+
+async def test_a_folder_that_vanished_keeps_nobody_from_stopping(folder, notes):
+    async with Supervisor(folder, notes) as supervisor:
+        await supervisor.start(plan(folder, "thing", SERVES))
+        pid = supervisor.pids["thing"]
+        shutil.rmtree(folder.path)
+
+    assert not lives(pid)
 
 
 def test_the_pause_before_a_restart_doubles_up_to_a_bound():
