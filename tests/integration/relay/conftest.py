@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from chronos.settings import Settings
 from chronos.stream.topics import ensure_topics
 from tests.databases import Database
-from tests.integration.relay.harness import Outbox, RelayProcess
+from tests.integration.relay.harness import CHRONOS, Outbox, RelayProcess
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ async def relay(
     """Makes a relay process for a slot and starts it; all are killed afterwards."""
     made: list[RelayProcess] = []
 
-    def start(slot: int = 0, **changes: object) -> RelayProcess:
-        process = RelayProcess(replace(settings, slot=slot, **changes), tmp_path)
+    def start(slot: int = 0, program: Sequence[str] = CHRONOS) -> RelayProcess:
+        process = RelayProcess(replace(settings, slot=slot), tmp_path, program)
         made.append(process.start())
         return process
 

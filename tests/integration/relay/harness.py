@@ -25,7 +25,8 @@ from chronos.wire.headers import encode_headers
 from chronos.wire.topics import Names, partition_of, shard_of
 
 ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = "from chronos.cli.main import main; main()"
+CHRONOS = (sys.executable, "-c", "from chronos.cli.main import main; main()", "worker", "relay")
+FAUST = (sys.executable, "-m", "faust", "-A", "chronos.cli.worker:app", "worker")
 READY_S = 60.0
 FOLLOW_S = 60.0
 COLUMNS = ("position", "shard", "partition", "topic", "key", "headers", "value")
@@ -139,8 +140,9 @@ async def in_kafka(settings: Settings) -> list[Written]:
 class RelayProcess:
     """One relay worker as a child process."""
 
-    def __init__(self, settings: Settings, folder: Path):
+    def __init__(self, settings: Settings, folder: Path, program: Sequence[str] = CHRONOS):
         self.port = free_port()
+        self._program = program
         self.settings = replace(settings, relay_port=self.port - settings.slot)
         self._log = folder / f"relay-{settings.slot}-{self.port}.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -149,9 +151,9 @@ class RelayProcess:
         plain = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, "worker", "relay"],
+                self._program,
                 cwd=ROOT,
-                env={**plain, **self.settings.to_environment()},
+                env={**plain, **self.settings.to_environment(), "CHRONOS_ROLE": "relay"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -9,7 +9,7 @@ import signal
 from aiokafka import AIOKafkaProducer
 
 from chronos.wire.topics import Names
-from tests.integration.relay.harness import in_kafka, inversions, until
+from tests.integration.relay.harness import FAUST, in_kafka, inversions, until
 
 ACCOUNTS = [f"acc_{n}" for n in range(20)]
 
@@ -122,6 +122,19 @@ async def test_commands_are_obeyed_or_logged_and_end_nothing(settings, relay):
 
     await until(obeyed, "the commands were not read")
     assert await first.is_ready()
+
+
+async def test_the_command_line_of_faust_starts_the_same_relay(settings, outbox, relay):
+    writer = await outbox.connect()
+    process = relay(program=FAUST)
+    await until(lambda: _owns(process, {0, 1}), "Faust did not start the relay")
+
+    await outbox.write(writer, *ACCOUNTS)
+
+    assert await until(lambda: all_in_kafka(settings, outbox), "nothing came through")
+    process.send(signal.SIGTERM)
+    assert await process.exit_code() == 0
+    await writer.close()
 
 
 async def send_command(settings, value: bytes) -> None:
