@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from chronos.api.answer import Answer
 from chronos.api.exchange import Exchange, Services
 from chronos.domain.commands import Command
+from chronos.errors import Unavailable
 from chronos.telemetry import metrics
 from chronos.wire.booking import Attempt
 from chronos.wire.problems import CONTENT_TYPE as PROBLEM_JSON
@@ -26,12 +27,16 @@ _CODE = re.compile(rb'"code":"([a-z_]+)"')
 async def answer_command(services: Services, exchange: Exchange, command: Command) -> Answer:
     """Executes a command, or previews it, and answers with its receipt."""
     attempt = _attempt(exchange, command)
-    if exchange.query["dry_run"]:
-        receipt = await services.ledger.preview(attempt)
-        outcome = "previewed"
-    else:
-        receipt = await services.ledger.execute(attempt)
-        outcome = _outcome(receipt)
+    try:
+        if exchange.query["dry_run"]:
+            receipt = await services.ledger.preview(attempt)
+            outcome = "previewed"
+        else:
+            receipt = await services.ledger.execute(attempt)
+            outcome = _outcome(receipt)
+    except Unavailable:
+        _commands(type(command).__name__, "unavailable").inc()
+        raise
     answer = _answer(receipt)
     _commands(type(command).__name__, outcome).inc()
     if answer.code is not None and outcome == "refused":

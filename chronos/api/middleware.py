@@ -172,8 +172,14 @@ class Door:
 
 
 def path_of(request: BaseRequest) -> str:
-    """Gives the path as it came over the wire: dots, slashes and escapes untouched."""
+    """Gives the path as it came over the wire: dots, slashes and escapes untouched.
+
+    Bytes that are not UTF-8 become replacement characters: no address and no id has them.
+    """
     target = request.raw_path
     if not target.startswith("/") and target != "*":
         target = request.rel_url.raw_path  # a whole URL, as proxies send it
-    return target.partition("?")[0].partition("#")[0]
+    path = target.partition("?")[0].partition("#")[0]
+    if path.isascii():
+        return path
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -13,6 +13,7 @@ import dataclasses
 import os
 import select
 import signal
+import socket
 import time
 from dataclasses import dataclass, field
 
@@ -121,6 +122,7 @@ class Parent:
         from chronos.telemetry.logs import configure_logs
 
         configure_logs(self.settings, process="api")
+        self._check_ports()
         self._children = [_Child(number) for number in range(self.settings.api_processes)]
         self.lifeline, self._lifeline_kept = os.pipe()
         self._wake, wake_by = os.pipe()
@@ -130,6 +132,23 @@ class Parent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop())
         signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def _check_ports(self) -> None:
+        """Refuses ports of others: a child that finds one taken would be started for ever."""
+        from chronos.errors import MissingPart
+
+        settings = self.settings
+        admin = [settings.admin_port + n for n in range(settings.api_processes)]
+        for port in (settings.api_port, *admin):
+            with socket.socket() as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    tried.bind((settings.api_host, port))
+                except OSError as error:
+                    raise MissingPart(
+                        f"Port {port} on {settings.api_host} cannot be used "
+                        f"({error.strerror}); stop what listens there or choose another port."
+                    ) from error
 
     def _due(self) -> list[_Child]:
         if self._stop_s is not None:

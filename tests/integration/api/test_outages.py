@@ -213,14 +213,17 @@ def test_children_do_not_outlive_a_parent_that_is_killed(
         wait_until(lambda: not is_listening(api.port), HEAL_S)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 def test_a_taken_port_ends_the_process_in_one_sentence(
-    own_database: Database, tmp_path: Path
+    own_database: Database, tmp_path: Path, processes: int
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with running_api(own_database, tmp_path, ready=False, api_port=port) as api:
+        with running_api(
+            own_database, tmp_path, ready=False, api_port=port, api_processes=processes
+        ) as api:
             assert api.process.wait(STOP_S) == 1
             assert f"Port {port}" in api.log.read_text().splitlines()[-1]
 
@@ -239,6 +242,28 @@ def test_a_slow_head_does_not_keep_others_waiting(
 
         assert (answer.status, answer.json["code"]) == (408, "request_timeout")
         assert slow.recv(1) == b""
+
+
+def test_a_broken_invariant_is_told_once_and_ends_the_process_with_70(
+    own_database: Database, api_key: str, tmp_path: Path
+) -> None:
+    with running_api(own_database, tmp_path) as api, Inspector(own_database) as inspector:
+        door = api.door(api_key)
+        fill(door, "whole", "torn")
+        made = door.transfer("whole", "torn", 4)
+        inspector.fetch("ALTER TABLE events DISABLE TRIGGER ALL")
+        inspector.fetch(
+            "INSERT INTO events SELECT (jsonb_populate_record(event, jsonb_build_object("
+            "  'transfer_id', 'half', 'version', event.version + 1, 'position', 999999999"
+            "))).* FROM events AS event WHERE transfer_id = $1 AND leg = 0",
+            made.json["id"],
+        )
+
+        answer = door.get("/v1/transfers/half")
+
+        assert (answer.status, answer.json["code"]) == (500, "internal_error")
+        assert api.process.wait(STOP_S) == 70
+        assert "chronos verify" in api.log.read_text().splitlines()[-1]
 
 
 def children(api: RunningApi) -> list[int]:

@@ -247,3 +247,42 @@ async def test_a_hundred_requests_sent_at_once_are_answered_in_order(bench):
         status, _, _ = await read_answer(reader)
         assert status == 201
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /v1/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/accounts/\xc3\xa9 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n",
+        b"GET /v1/currencies?\xff=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://x/none HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"FETCH / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\x00: x\r\n\r\n",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        REQUEST.replace(b"Bearer k", b"Bearer \xff"),
+        REQUEST.replace(b"application/json", b"application/\xff"),
+        REQUEST.replace(b"Idempotency-Key: k", b"Idempotency-Key: \xff"),
+        REQUEST.replace(b"Host: x", b"Host: x\r\nAccept: \xff"),
+        REQUEST.replace(b"Content-Length: ", b"Content-Length: -"),
+        REQUEST.replace(b"Content-Length: ", b"Content-Length: 1_"),
+    ],
+)
+async def test_whatever_comes_is_answered_with_a_problem_and_never_500(bench, raw):
+    status, headers, body = await bench.ask(raw)
+
+    assert 400 <= status < 500
+    assert headers["content-type"] == "application/problem+json"
+    assert json.loads(body)["status"] == status
+    assert bench.ledger.attempts == []
+
+
+async def test_bytes_in_a_header_that_is_not_read_do_no_harm(bench):
+    raw = REQUEST.replace(b"Host: x", b'Host: x\r\nIf-Match: "\xff"\r\ntraceparent: \xff')
+
+    status, _, _ = await bench.ask(raw)
+
+    assert status == 201
