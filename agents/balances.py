@@ -36,6 +36,7 @@ from chronos.clock import Clock
 from chronos.errors import InvariantBroken
 from chronos.stream.app import ChronosApp
 from chronos.stream.consume import Consumption, Taken, consume
+from chronos.stream.sleep_guard import SleepGuard
 from chronos.telemetry.balances_metrics import (
     BALANCE_BATCH_SECONDS,
     BALANCE_CHANGELOG_RETRIES,
@@ -53,6 +54,8 @@ Sent = tuple[EventT[Any], Balance, Awaitable[Any]]
 """A table write: on behalf of which event, the value, its changelog acknowledgement."""
 
 NAME = "balances"
+_SLEEP_SHARE_MAX = 0.8
+"""Share of the session's time that a process may sleep before it stops writing."""
 
 log = structlog.get_logger("agents.balances")
 
@@ -137,6 +140,7 @@ class BalancesAgent:
         journal: Where missing and unreadable events are read again.
         copy: Takes the same values to Redis.
         clock: Tells the age of events.
+        guard: Stops a write by a process that slept through its session.
     """
 
     def __init__(
@@ -146,11 +150,13 @@ class BalancesAgent:
         journal: Journal,
         copy: Copy,
         clock: Clock,
+        guard: SleepGuard,
     ):
         self._table = table
         self._journal = journal
         self._copy = copy
         self._clock = clock
+        self._guard = guard
 
     async def take(self, batch: Sequence[Taken[RecordHead]]) -> None:
         """Applies a batch; returns when it may be acknowledged.
@@ -158,6 +164,7 @@ class BalancesAgent:
         Raises:
             InvariantBroken: The records, the table and the journal contradict each other.
             Unavailable: The journal was needed and is away; the batch may be taken again.
+            Slept: This process may have lost its partitions; nothing was written.
         """
         self._copy.raise_if_broken()
         started_s = self._clock.monotonic_s()
@@ -219,6 +226,7 @@ class BalancesAgent:
         return stored
 
     async def _write(self, folded: Batch) -> None:
+        self._guard.check()
         now = self._clock.now()
         written: list[Balance] = []
         sent: list[Sent] = []
@@ -250,7 +258,10 @@ def register(
     app: ChronosApp, table: BalancesTable, *, journal: Journal, copy: Copy, clock: Clock
 ) -> Any:
     """Registers the agent, and the filling of Redis after each assignment, with the app."""
-    agent = BalancesAgent(table, journal=journal, copy=copy, clock=clock)
+    longest_s = app.conf.broker_session_timeout * _SLEEP_SHARE_MAX
+    guard = SleepGuard(clock, longest_s=longest_s, end=app.crash)
+    app.add_resource(guard)
+    agent = BalancesAgent(table, journal=journal, copy=copy, clock=clock, guard=guard)
     settings = app.settings
     how = Consumption(
         agent=NAME,

@@ -27,6 +27,7 @@ from chronos.stream.consume import set_current_event
 from chronos.wire.balance import Balance, decode_balance, encode_balance, fold
 from chronos.wire.codec import Recorded
 from chronos.wire.topics import Names
+from tables.store import VersionedTable
 
 NAME = "balances"
 PAGE_BALANCES_MAX = 500
@@ -50,15 +51,17 @@ class BalancesTable:
         self._waiters: dict[bytes, list[tuple[int, asyncio.Future[None]]]] = {}
         self._waiting = 0
         self.partitions = partitions
-        table: Any = app.Table(
-            NAME,
+        table: Any = VersionedTable(
+            app,
+            name=NAME,
+            beacon=app.tables.beacon,
             key_type=bytes,
             value_type=bytes,
             partitions=partitions,
-            store="rocksdb://",
             options=table_options(),
             help="account id -> balance after its newest event",
         )
+        app.tables.add(table)
         self.table = table
         if table.changelog_topic_name != self._changelog:
             raise SettingFault(

@@ -88,6 +88,9 @@ class Worker:
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
 
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
     async def stop(self) -> int:
         if self.process is None:
             return 0
@@ -230,6 +233,18 @@ class Scene:
                 return False
 
         await until(ready, worker.story, READY_S)
+
+    async def until_owner_of_all(self, worker: Worker) -> None:
+        """Waits until every partition's table is kept by this worker."""
+        seen: list[Any] = []
+
+        async def owner() -> bool:
+            _, body = await self.ask(worker, "/v1/pipeline")
+            seen[:] = [body["stages"]["balances"]]
+            return len(seen[0].get("owned_here", ())) == self.settings.partitions
+
+        await until(owner, lambda: str(seen))
+        await self.until_ready(worker)
 
     async def ask(self, worker: Worker, path: str, **query: Any) -> tuple[int, dict[str, Any]]:
         async with self.http.get(f"{worker.url}{path}", params=query) as answer:

@@ -138,3 +138,35 @@ async def test_a_dead_owner_is_503_and_not_a_stale_number(scene: Scene, redis_do
         return any(status == 503 for status, _ in answers)
 
     await until(refused, first.story)
+
+
+async def test_a_worker_that_slept_through_its_session_harms_nothing(scene: Scene, redis_url):
+    await scene.publish(await scene.open_accounts(ACCOUNTS))
+    first = await scene.worker(0)
+    second = await scene.worker(1)
+    await scene.assert_equal(first)
+
+    load = asyncio.create_task(pay_around(scene, 2000))
+    await scene.balance(second, "a0", min_version=4)
+    second.freeze()
+    await load
+    await scene.until_owner_of_all(first)
+    assert await scene.assert_equal(first) == {"table"}
+    second.thaw()
+    assert await second.exit_code() == 1, second.story()
+    second.start()
+    await pay_around(scene, 400)
+    await scene.until_ready(second)
+
+    for worker in (first, second):
+        await scene.assert_equal(worker)
+    await assert_redis_equal(scene, redis_url)
+
+    # The changelog alone tells the same: nothing that the sleeper wrote late is left in it.
+    for worker in (first, second):
+        assert await worker.stop() == 0
+        scene.lose_disk(worker)
+    first.start()
+    await scene.until_ready(first)
+    await scene.until_owner_of_all(first)
+    assert await scene.assert_equal(first) == {"table"}

@@ -4,9 +4,11 @@ import asyncio
 from types import SimpleNamespace
 
 from agents.balances import head_of, is_ours
+from chronos.clock import SystemClock
 from chronos.domain.chart import AccountKind
 from chronos.errors import Unavailable
 from chronos.stream.consume import Taken
+from chronos.stream.sleep_guard import SleepGuard
 from chronos.wire.balance import encode_balance
 from chronos.wire.headers import decode_headers
 from tests.builders import MemoryBank, attempt, open_account, transfer
@@ -88,6 +90,15 @@ async def take(agent, events):
         except Unavailable:
             continue
         return foreign
+
+
+def awake():
+    """Makes a guard that lets everybody pass."""
+
+    async def end(fault):
+        raise fault
+
+    return SleepGuard(SystemClock(), longest_s=8, end=end)
 
 
 class KeptCopy:

@@ -11,6 +11,7 @@ from tests.unit.balances.parts import (
     KeptCopy,
     MemoryJournal,
     MemoryTable,
+    awake,
     busy_bank,
     record,
     take,
@@ -30,6 +31,7 @@ class Bench:
             journal=self.journal,
             copy=self.copy,
             clock=SystemClock(),
+            guard=awake(),
         )
 
     def of(self, account_id):

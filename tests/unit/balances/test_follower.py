@@ -12,6 +12,7 @@ from chronos.mirror.follower import RedisFollower
 from tests.unit.balances.parts import (
     MemoryJournal,
     MemoryTable,
+    awake,
     busy_bank,
     record,
     take,
@@ -74,6 +75,7 @@ class Bench:
             journal=MemoryJournal(rows),
             copy=self.follower,
             clock=SystemClock(),
+            guard=awake(),
         )
 
     async def take_all(self):
