@@ -31,7 +31,7 @@ import asyncpg
 
 from chronos.errors import ChronosError, InvariantBroken
 from chronos.store import pool
-from chronos.store.faults import translated
+from chronos.store.faults import DRIVER_ERRORS, translated
 from chronos.store.found import NeedsOf, Prepared, Wanted, found_in
 from chronos.store.statements import (
     READ_FOUND,
@@ -189,7 +189,7 @@ async def _rolled_back(connection: asyncpg.Connection) -> bool:
     try:
         async with asyncio.timeout(1):
             await connection.execute("ROLLBACK")
-    except (OSError, EOFError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except DRIVER_ERRORS:
         return False
     return True
 

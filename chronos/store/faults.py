@@ -25,6 +25,15 @@ _UNAVAILABLE_CODES: Final = frozenset({"25P03", "25P04", "25006", "3D000"})
 _LATE_CODES: Final = frozenset({"57014", "55P03"})
 _RETRY_AFTER_FULL_S: Final = 5
 
+DRIVER_ERRORS: Final = (
+    OSError,
+    EOFError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""Everything that asyncpg raises."""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -36,7 +45,7 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, EOFError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DRIVER_ERRORS as error:
         fault = _as_fault(error)
         if fault is None:
             raise
@@ -47,7 +56,8 @@ def _as_fault(error: BaseException) -> Unavailable | None:
     match error:
         case TimeoutError():
             return DeadlineExceeded(SERVICE, "no answer within the deadline")
-        case OSError() | EOFError():
+        # A server that ends a session between two statements leaves the driver out of step.
+        case OSError() | EOFError() | asyncpg.InternalClientError():
             return Unavailable(SERVICE, _said_by(error))
         case asyncpg.PostgresError():
             return _from_server(error)

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import asyncpg
 
-from chronos.store.faults import translated
+from chronos.store.faults import DRIVER_ERRORS, translated
 
 CONNECT_DEADLINE_S: Final = 3.0
 CLOSE_DEADLINE_S: Final = 2.0
@@ -56,7 +56,7 @@ async def close(connection: asyncpg.Connection) -> None:
     """Closes a connection, by force when the server does not answer in time."""
     try:
         await connection.close(timeout=CLOSE_DEADLINE_S)
-    except (OSError, EOFError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except DRIVER_ERRORS:
         connection.terminate()
 
 
@@ -103,7 +103,11 @@ class Pool:
         """
         with translated():
             async with self._pool.acquire(timeout=self._deadline_s) as connection:
-                yield connection
+                try:
+                    yield connection
+                except asyncpg.InternalClientError:
+                    connection.terminate()  # out of step for good: not for the next reader
+                    raise
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[asyncpg.Connection]:

@@ -25,6 +25,7 @@ def server_error(sqlstate):
         asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
         asyncpg.InterfaceError("connection is closed"),
         asyncpg.InterfaceError("pool is closing"),
+        asyncpg.InternalClientError("cannot switch to state 12"),
     ],
     ids=repr,
 )
