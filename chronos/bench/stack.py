@@ -34,6 +34,8 @@ class WriteSide:
     doors: Doors
     port: int
     postgres_dsn: str
+    writer_lanes: int
+    """Connections that commit at once in each API process."""
     programs: Path
     """Folder with PostgreSQL's own programs, `pgbench` among them."""
     machine: Machine
@@ -81,6 +83,7 @@ async def write_side(
             doors=Doors(command=door, query=door, api_key=await _key(settings)),
             port=ports.api,
             postgres_dsn=postgres.address,
+            writer_lanes=settings.writer_lanes,
             programs=find_programs(machine),
             machine=machine,
             folder=data,

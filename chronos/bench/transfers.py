@@ -115,6 +115,7 @@ async def _report(
             "connections": plan.connections,
             "accounts": plan.accounts,
             "api_processes": plan.api_processes,
+            "writer_lanes": side.writer_lanes,
             "seconds": plan.seconds,
             "warm_up_s": plan.warm_up_s,
             "rounds": plan.rounds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +31,12 @@ def command() -> None:
 @click.option("--warm-up", "warm_up_s", default=3.0, show_default=True, help="Not counted.")
 @click.option("--connections", default=64, show_default=True, type=click.IntRange(1, 4096))
 @click.option("--accounts", default=1_000, show_default=True, type=click.IntRange(2, 1_000_000))
-@click.option("--api-processes", default=1, show_default=True, type=click.IntRange(1, 60))
+@click.option(
+    "--api-processes",
+    default=min(2, len(os.sched_getaffinity(0))),
+    show_default=True,
+    type=click.IntRange(1, 60),
+)
 @click.option("--rate", type=float, help="Requests a second, whatever the answers do.")
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 99))
 @click.option("--against", type=click.Choice(["pgbench"]), help="The yardstick.")
