@@ -83,6 +83,7 @@ class Relay:
         self._rotation = Rotation(
             rows_max=settings.outbox_rotate_rows, age_max_s=settings.outbox_rotate_s
         )
+        self._housekeeping_pause_s = min(HOUSEKEEPING_PAUSE_S, settings.outbox_rotate_s)
         self._tasks: dict[int, asyncio.Future[None]] = {}
         self._readers: dict[int, ShardReader] = {}
 
@@ -212,7 +213,7 @@ class Relay:
                 try:
                     while True:
                         await self._tidy(connection)
-                        await asyncio.sleep(HOUSEKEEPING_PAUSE_S)
+                        await asyncio.sleep(self._housekeeping_pause_s)
                 finally:
                     connection.terminate()
             except Unavailable as fault:

@@ -27,6 +27,8 @@ async def settings(servers, database: Database, namespace: str, tmp_path: Path) 
         postgres_dsn=database.relay_dsn,
         state_dir=tmp_path / "state",
         outbox_rows_max=100,
+        outbox_rotate_rows=200,
+        outbox_rotate_s=1,
     )
     await ensure_topics(made)
     return made

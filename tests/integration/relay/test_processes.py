@@ -13,6 +13,12 @@ from tests.integration.relay.harness import FAUST, in_kafka, inversions, until
 
 ACCOUNTS = [f"acc_{n}" for n in range(20)]
 
+CUT_CONNECTIONS = """
+SELECT count(pg_terminate_backend(pid))
+FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'chronos relay %'
+"""
+
 
 @contextlib.asynccontextmanager
 async def steady_writing(outbox):
@@ -95,6 +101,23 @@ async def test_two_relays_at_once_never_hold_one_shard_together(settings, outbox
     await owner.close()
 
 
+async def test_tables_rotate_under_load_and_cut_connections_heal(settings, outbox, relay):
+    process = relay()
+    await until(lambda: _owns(process, {0, 1}), "the relay did not start")
+    owner = await outbox.connect()
+    async with steady_writing(outbox):
+        await until(lambda: _truncated(process, 1), "no table was emptied")
+        cut = await owner.fetchval(CUT_CONNECTIONS)
+        await until(lambda: _truncated(process, 3), "no table was emptied after the cut")
+        await until(lambda: _owns(process, {0, 1}), "a shard was not taken again")
+
+    seen = await until(lambda: all_in_kafka(settings, outbox), "events were lost")
+    assert cut >= 4
+    assert inversions(seen) == []
+    assert set(seen) == set(outbox.committed)
+    await owner.close()
+
+
 async def test_a_relay_refuses_a_restored_database_with_exit_code_78(outbox, relay):
     owner = await outbox.connect()
     first = relay()
@@ -149,6 +172,10 @@ async def send_command(settings, value: bytes) -> None:
 
 async def _published(process, rows: int) -> bool:
     return await process.counted("chronos_outbox_rows_published_total{") >= rows
+
+
+async def _truncated(process, tables: int) -> bool:
+    return await process.counted("chronos_outbox_truncations_total") >= tables
 
 
 async def _owns(process, shards: set[int]) -> bool:
