@@ -19,6 +19,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -134,8 +135,22 @@ def _make(environment: Path, checkout: Path, lock_name: str) -> None:
     unfinished = environment / _UNFINISHED
     unfinished.touch()
     _install(python, environment, checkout / lock_name)
+    write_command(environment, checkout)
     _write_stamp(environment, checkout, lock_name)
     unfinished.unlink()
+
+
+def write_command(environment: Path, checkout: Path) -> None:
+    """Writes `bin/chronos`, which runs this checkout's code from any working directory."""
+    python = environment / "bin" / "python"
+    command = environment / "bin" / "chronos"
+    command.write_text(
+        "#!/bin/sh\n"
+        f"export PYTHONPATH={shlex.quote(str(checkout))}${{PYTHONPATH:+:$PYTHONPATH}}\n"
+        f'exec {shlex.quote(str(python))} -m chronos "$@"\n',
+        encoding="utf-8",
+    )
+    command.chmod(0o755)
 
 
 def _create(environment: Path) -> None:

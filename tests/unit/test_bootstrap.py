@@ -203,3 +203,19 @@ def test_the_stamp_is_readable_by_people(checkout, made):
 
     assert made
     assert set(stamp) == {"requirements.lock", "tests/requirements.lock"}
+
+
+def test_the_environment_has_a_command_that_runs_the_checkout_from_anywhere(tmp_path):
+    environment, checkout = tmp_path / "a b" / ".venv", tmp_path / "it's mine"
+    (environment / "bin").mkdir(parents=True)
+    (checkout / "chronos").mkdir(parents=True)
+    (checkout / "chronos" / "__main__.py").write_text("import sys; print(sys.argv[1:])")
+    (environment / "bin" / "python").symlink_to(sys.executable)
+
+    bootstrap.write_command(environment, checkout)
+
+    ran = subprocess.run(
+        [environment / "bin" / "chronos", "one", "two words"],
+        capture_output=True, text=True, cwd="/", check=True,
+    )  # fmt: skip
+    assert ran.stdout.strip() == "['one', 'two words']"

@@ -76,10 +76,8 @@ class Crowd:
 
 
 @pytest.fixture
-async def running(tmp_path):
-    # A folder that the servers' unprivileged user can reach.
-    tmp_path.chmod(0o755)
-    instance = Running(tmp_path / "data", "--balances", "2", "--port", "0")
+async def running(data_folder):
+    instance = Running(data_folder, "--balances", "2", "--port", "0")
     try:
         await instance.start()
         yield instance

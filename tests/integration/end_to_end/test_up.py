@@ -14,9 +14,8 @@ GONE_S = 30
 
 
 @pytest.fixture
-async def running(tmp_path):
-    tmp_path.chmod(0o755)
-    instance = Running(tmp_path / "data", "--port", "0")
+async def running(data_folder):
+    instance = Running(data_folder, "--port", "0")
     try:
         await instance.start()
         yield instance
