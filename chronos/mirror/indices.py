@@ -221,6 +221,7 @@ async def _add_new_fields(client: AsyncElasticsearch, plan: _Plan) -> None:
             )
     except SearchRefused as refusal:
         raise InvariantBroken(
-            f"The index behind {plan.alias} contradicts this version's mapping; run"
-            f" `chronos rebuild elasticsearch`. {refusal}"
+            f"The index behind {plan.alias} contradicts this version's mapping: delete it and"
+            " the mirror's consumer group, and the next start fills a new one from Kafka."
+            f" {refusal}"
         ) from refusal

@@ -110,7 +110,8 @@ async def check_identity(connection: asyncpg.Connection, shard: int) -> Identity
             raise UnsafeSetting(
                 name,
                 f"of PostgreSQL is {now}, but shard {shard} came from {was}: a restored "
-                "or another database, and Kafka may be ahead of it; run `chronos rebuild all`",
+                "or another database, and Kafka may hold events that it never had; nothing is "
+                "published until it runs on the database that Kafka was fed from",
             )
     return identity
 
