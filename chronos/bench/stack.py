@@ -34,8 +34,6 @@ class WriteSide:
     doors: Doors
     port: int
     postgres_dsn: str
-    writer_lanes: int
-    """Connections that commit at once in each API process."""
     programs: Path
     """Folder with PostgreSQL's own programs, `pgbench` among them."""
     machine: Machine
@@ -44,7 +42,12 @@ class WriteSide:
 
 @asynccontextmanager
 async def write_side(
-    folder: Path, *, environment: Mapping[str, str], report: Report, api_processes: int
+    folder: Path,
+    *,
+    environment: Mapping[str, str],
+    report: Report,
+    api_processes: int,
+    writer_lanes: int,
 ) -> AsyncIterator[WriteSide]:
     """Runs PostgreSQL and the command API on a data folder.
 
@@ -63,7 +66,11 @@ async def write_side(
         passwords = Passwords.kept(data.run / "secrets.json")
         keep_key_secret(data.key_secret)
         postgres = ManagedPostgres(machine, data, ports.postgres, passwords.owner)
-        settings = _settings(data, ports, postgres.address, api_processes)
+        settings = dataclasses.replace(
+            _settings(data, ports, postgres.address),
+            api_processes=api_processes,
+            writer_lanes=writer_lanes,
+        )
         crew = Crew(
             folder=data,
             ports=ports,
@@ -83,7 +90,6 @@ async def write_side(
             doors=Doors(command=door, query=door, api_key=await _key(settings)),
             port=ports.api,
             postgres_dsn=postgres.address,
-            writer_lanes=settings.writer_lanes,
             programs=find_programs(machine),
             machine=machine,
             folder=data,
@@ -99,14 +105,13 @@ def _postgres_plan(postgres: ManagedPostgres) -> Plan:
     )
 
 
-def _settings(data: DataFolder, ports: Ports, dsn: str, api_processes: int) -> Settings:
+def _settings(data: DataFolder, ports: Ports, dsn: str) -> Settings:
     return dataclasses.replace(
         Settings.from_environment(),
         postgres_dsn=dsn,
         key_secret_file=data.key_secret,
         data_dir=data.path,
         state_dir=data.state,
-        api_processes=api_processes,
         api_port=ports.api,
         admin_port=ports.admin,
         grpc_port=ports.grpc,

@@ -48,6 +48,7 @@ class TransfersPlan:
     rate: float | None
     rounds: int
     api_processes: int
+    writer_lanes: int
     against_pgbench: bool
 
 
@@ -115,7 +116,7 @@ async def _report(
             "connections": plan.connections,
             "accounts": plan.accounts,
             "api_processes": plan.api_processes,
-            "writer_lanes": side.writer_lanes,
+            "writer_lanes": plan.writer_lanes,
             "seconds": plan.seconds,
             "warm_up_s": plan.warm_up_s,
             "rounds": plan.rounds,

@@ -37,6 +37,13 @@ def command() -> None:
     show_default=True,
     type=click.IntRange(1, 60),
 )
+@click.option(
+    "--writer-lanes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 16),
+    help="Connections that commit at once in each API process; fewer make larger batches.",
+)
 @click.option("--rate", type=float, help="Requests a second, whatever the answers do.")
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 99))
 @click.option("--against", type=click.Choice(["pgbench"]), help="The yardstick.")
@@ -62,6 +69,7 @@ async def _measure(plan: TransfersPlan, folder: Path) -> TransfersReport:
             environment=ENVIRONMENT,
             report=screen,
             api_processes=plan.api_processes,
+            writer_lanes=plan.writer_lanes,
         ) as side:
             return await measure_transfers(side, plan, say=screen.say)
 
