@@ -47,8 +47,8 @@ from chronos.wire.record import RecordHead, read_head
 
 ENTRIES_NAME = "mirror-entries"
 ACCOUNTS_NAME = "mirror-accounts"
-# A search shows a document half a second after it was written: a fuller batch delays nobody, and
-# one request for 700 documents costs little more than one for 150.
+# A search shows a document half a second after it was written: a fuller batch delays nobody,
+# and one request for 700 documents costs little more than one for 150.
 BATCH_WAIT_S = 0.1
 
 log = structlog.get_logger("agents.mirror")
