@@ -234,8 +234,9 @@ async def test_a_day_begins_and_ends_in_the_zone_of_the_bank(search: Elasticsear
 
 
 async def test_min_version_waits_until_a_search_sees_it(
-    client: TestClient, bank: Bank, search: ElasticsearchMirror
+    bank: Bank, search: ElasticsearchMirror
 ):
+    client = await serve(search, min_version_wait_s=30)
     bank.pay("alice", 99)
     asking = asyncio.create_task(get(client, ENTRIES, min_version=12, limit=1))
     await search.entries.write_many(bank.entries[-1:])
@@ -244,11 +245,12 @@ async def test_min_version_waits_until_a_search_sees_it(
 
     assert answer["version"] == 12
     assert answer["data"][0]["amount"] == 99
+    await client.close()
 
 
 @pytest.mark.usefixtures("bank")
 async def test_min_version_beyond_the_head_ends_as_behind_within_its_bound(client: TestClient):
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         assert await refused(client, ENTRIES, min_version=12) == (503, "read_model_behind")
 
 
