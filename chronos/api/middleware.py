@@ -22,6 +22,7 @@ from chronos.api.credentials import Credentials, check_scope
 from chronos.api.exchange import Exchange, Services
 from chronos.api.headers import check_accept, check_media_type, idempotency_key
 from chronos.api.parse import parse_body
+from chronos.api.plain import PlainResponse, is_plain, plain_response
 from chronos.api.problems import HttpProblem, problem_answer
 from chronos.api.query import parse_query
 from chronos.api.reading import read_body
@@ -60,7 +61,7 @@ class Door:
         self._body_deadline_s = body_deadline_s
         self._on_broken = on_broken
 
-    async def handle(self, request: BaseRequest) -> Response:
+    async def handle(self, request: BaseRequest) -> Response | PlainResponse:
         """Answers one request; raises nothing but cancellation."""
         started_s = perf_counter()
         exchange = self._begin(request)
@@ -152,7 +153,7 @@ class Door:
             methods = self._router.methods(exchange.path)
         return Answer(status=204, body=b"", headers={"Allow": ", ".join(methods)})
 
-    def _response(self, exchange: Exchange, answer: Answer) -> Response:
+    def _response(self, exchange: Exchange, answer: Answer) -> Response | PlainResponse:
         headers = {
             "Content-Type": answer.content_type,
             "X-Request-Id": exchange.request_id,
@@ -164,8 +165,13 @@ class Door:
             headers.update(answer.headers)
         if answer.status == 204:
             del headers["Content-Type"]
+        closes = answer.close or self._services.health.draining
+        if not closes and is_plain(exchange.request, answer.status):
+            return plain_response(
+                exchange.request, status=answer.status, headers=headers, body=answer.body
+            )
         response = Response(body=answer.body, status=answer.status, headers=headers)
-        if answer.close or self._services.health.draining:
+        if closes:
             response.force_close()
             response.headers["Connection"] = "close"
         return response

@@ -47,7 +47,7 @@ class BoundedServer(Server):
     ):
         """Makes the server of a door; must be called on the event loop."""
         super().__init__(
-            door.handle,
+            door.handle,  # type: ignore[arg-type]  # of a response three members are used
             access_log=None,
             keepalive_timeout=KEEP_ALIVE_S,
             lingering_time=LINGER_S,
