@@ -34,7 +34,7 @@ FORWARD_TIMEOUT_S = 1.0
 FORWARD_CONNECTIONS_MAX = 100
 VERSION_MAX = 2**53 - 1
 _KNOWN = frozenset({"min_version"})
-_PASSED_HEADERS = ("Content-Type", "Retry-After", "WWW-Authenticate")
+_PASSED_HEADERS = ("Content-Type", "Retry-After", "WWW-Authenticate", "X-Request-Id")
 _RETRY_AFTER_S = 1
 
 log = structlog.get_logger("web.balances")

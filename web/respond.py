@@ -171,12 +171,15 @@ class Respond:
                 if not is_open:
                     await self._check_key(request)
                 response = await answer(request)
-                response.headers["X-Request-Id"] = request_id
+                # An answer that was passed on has the id of who made it.
+                response.headers.setdefault("X-Request-Id", request_id)
             except Refusal as refusal:
                 response = self._refuse(request, refusal, request_id)
             except Unavailable as fault:
                 response = self._refuse(request, _unavailable(fault), request_id)
-                log.warning("query_unavailable", view=name, service=fault.service)
+                log.warning(
+                    "query_unavailable", view=name, service=fault.service, request_id=request_id
+                )
             except Exception:
                 # The net: a bug is counted and logged, its text stays inside.
                 log.exception("query_failed", view=name, request_id=request_id)

@@ -113,8 +113,11 @@ async def test_two_workers_answer_for_every_account_and_one_takes_over(
         before = await scene.counter(worker, forwarded)
         assert await scene.assert_equal(worker) == {"table"}
         assert await scene.counter(worker, forwarded) > before
-    status, body = await scene.ask(first, "/v1/accounts/nobody/balance")
-    assert (status, body["code"]) == (404, "account_not_found")
+    for worker in (first, second):
+        async with scene.http.get(f"{worker.url}/v1/accounts/nobody/balance") as answer:
+            body = await answer.json(content_type="application/problem+json")
+        assert (answer.status, body["code"]) == (404, "account_not_found")
+        assert body["request_id"] == answer.headers["X-Request-Id"]
 
     second.kill()
     await pay_around(scene, 200)
