@@ -1,7 +1,7 @@
 """Single transfers over HTTP, measured, beside pgbench on the same server when asked.
 
 The two are measured in turn, round by round, so that a change in what the machine gives meets
-both; the figure is the median of the rounds.
+both; each figure is the median of the rounds.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class TransfersReport(msgspec.Struct, frozen=True, kw_only=True):
     pgbench_per_second: float | None
     pgbench: tuple[PgbenchResult, ...]
     ratio: float | None
-    """Transfers a second by pgbench's transactions a second; medians of the rounds."""
+    """Transfers a second by pgbench's transactions a second; the median of the rounds' own."""
 
 
 async def measure_transfers(
@@ -127,8 +127,16 @@ async def _report(
         transfers=tuple(loads),
         pgbench_per_second=yard,
         pgbench=tuple(yards),
-        ratio=None if not yard else round(ours / yard, 3),
+        ratio=_ratio(loads, yards),
     )
+
+
+def _ratio(loads: list[LoadResult], yards: list[PgbenchResult]) -> float | None:
+    """Compares what was measured one after the other, so that a busy minute meets both."""
+    ratios = [
+        load.per_second / yard.per_second for load, yard in zip(loads, yards, strict=False)
+    ]
+    return round(statistics.median(ratios), 3) if ratios else None
 
 
 def _load(
