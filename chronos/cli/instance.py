@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chronos.audit.reconcile import Targets
 from chronos.client.exchange import Patience
 from chronos.client.ledger_client import Doors, LedgerClient
 from chronos.embedded.addresses import Addresses, read_addresses
@@ -18,6 +18,9 @@ from chronos.embedded.machine import Machine
 from chronos.errors import MissingPart
 from chronos.settings import Settings, process_environment
 from chronos.wire.topics import Names
+
+if TYPE_CHECKING:
+    from chronos.audit.reconcile import Targets
 
 EVENTS_SUFFIX = ".events.v1"
 COMMAND_DEADLINE_S = 20.0
@@ -42,6 +45,9 @@ class Instance:
     @property
     def targets(self) -> Targets:
         """Gives what an audit compares."""
+        # Loads the clients of every server, which most commands have no use for.
+        from chronos.audit.reconcile import Targets
+
         return Targets(
             names=self.names,
             postgres_dsn=self.postgres_dsn,
