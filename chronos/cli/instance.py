@@ -6,6 +6,7 @@ other settings; the default data folder of `chronos up`.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,12 +81,13 @@ def find_instance(data: Path | None) -> Instance:
         return _from_settings(settings)
     folder = folder or default_data_folder()
     path = DataFolder(folder).addresses
-    if not path.exists():
+    addresses = read_addresses(path) if path.exists() else None
+    if addresses is None or not _lives(addresses):
         raise MissingPart(
             f"No Chronos is running on {folder}: start one with `chronos up --data {folder}`, "
             "or name another folder with --data."
         )
-    return from_addresses(read_addresses(path), settings, data=folder)
+    return from_addresses(addresses, settings, data=folder)
 
 
 def default_data_folder() -> Path:
@@ -107,6 +109,21 @@ def from_addresses(addresses: Addresses, settings: Settings, *, data: Path | Non
         partitions=addresses.partitions,
         relay_shards=settings.relay_shards,
     )
+
+
+def _lives(addresses: Addresses) -> bool:
+    """Tells whether any process of the instance lives; a killed one leaves its file behind."""
+    return not addresses.pids or any(_is_process(pid) for pid in addresses.pids.values())
+
+
+def _is_process(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _from_settings(settings: Settings) -> Instance:

@@ -1,6 +1,8 @@
 """The commands against a small bank: what they print, and how they end."""
 
+import asyncio
 import json
+from pathlib import Path
 
 from tests.integration.audit.conftest import spoil
 
@@ -11,6 +13,19 @@ async def test_without_an_instance_one_sentence_says_how_to_start_one(run, tmp_p
     assert ended.code == 1
     assert ended.err.count("\n") == 1
     assert "chronos up --data" in ended.err
+
+
+async def test_addresses_of_a_killed_instance_are_not_believed(run, data):
+    path = Path(data) / "run" / "addresses.json"
+    addresses = json.loads(path.read_text(encoding="utf-8"))
+    process = await asyncio.create_subprocess_exec("true")
+    await process.wait()
+    path.write_text(json.dumps(addresses | {"pids": {"api": process.pid}}), encoding="utf-8")
+
+    ended = await run("balance", "alice", "--data", data)
+
+    assert ended.code == 1
+    assert "No Chronos is running" in ended.err
 
 
 async def test_an_unknown_setting_is_named(run):
