@@ -17,7 +17,7 @@ from chronos.assembly.pipeline import Pipeline
 from chronos.cli.instance import Instance, from_addresses
 from chronos.cli.up import ENVIRONMENT, quiet_libraries, run_until_signal
 from chronos.clock import SystemClock
-from chronos.demo.next_steps import next_steps
+from chronos.demo.next_steps import Pair, next_steps
 from chronos.demo.screen import DayScreen
 from chronos.demo.script import SETTLEMENT, TRANSFERS_LEAST
 from chronos.demo.whole_day import DemoPlan, run_day
@@ -74,8 +74,8 @@ async def _day(plan: DemoPlan, instance: Instance, *, once: bool) -> bool:
         return is_clean
     lines = next_steps(
         instance.doors,
-        source=SETTLEMENT + plan.suffix,
-        destination=f"shop.bakery{plan.suffix}",
+        Pair(source=SETTLEMENT + plan.suffix, destination=f"shop.bakery{plan.suffix}"),
+        program="chronos" if shutil.which("chronos") else "python3 -m chronos",
         data=str(instance.data),
         metrics=instance.metrics,
     )
