@@ -38,7 +38,7 @@ ENVIRONMENT = os.environ  # noqa: TID251 - the door through which the environmen
     "--port",
     type=int,
     help="Port of the command API; all others follow it in one block of 100. "
-    "0 takes any free block. Without it: 8080 and the other well-known ports, or those that "
+    "0 takes a free block, once. Without it: 8080 and the other well-known ports, or those that "
     "the folder had before.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as JSON.")

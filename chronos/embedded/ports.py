@@ -75,14 +75,14 @@ def choose_ports(kept: Path, base: int | None) -> Ports:
 
     Args:
         kept: The file of an earlier choice; it wins unless a base is asked for.
-        base: First port of the block; 0 takes any free block; None takes the kept ports or
-            the well-known ones.
+        base: First port of the block; 0 takes the kept ports or any free block; None takes
+            the kept ports or the well-known ones.
 
     Raises:
         SettingFault: The base leaves no room for the block.
         EmbeddedFault: The file cannot be understood, or no block of ports is free.
     """
-    if base is None and kept.exists():
+    if not base and kept.exists():
         return _read(kept)
     if base:
         if not 1024 <= base <= 65_535 - BLOCK_SIZE:

@@ -193,7 +193,10 @@ def _broker_options(settings: Settings, role: str) -> Mapping[str, Any]:
         "broker_request_timeout": 90.0,
         "broker_session_timeout": 10.0,
         "consumer_auto_offset_reset": "earliest",
-        "consumer_group_instance_id": f"{role}-{settings.slot}",
+        # The address is part of the name. A member that comes back under its old name gets its
+        # old assignment without a rebalance, address and all: with a new port it, and whoever
+        # forwards to it, would be led to the old one.
+        "consumer_group_instance_id": f"{role}-{settings.slot}-{web_port(settings, role)}",
         "processing_guarantee": "at_least_once",
         "producer_acks": -1,
         "producer_compression_type": "lz4",

@@ -88,7 +88,8 @@ async def test_every_agent_takes_raw_bytes_one_at_a_time_and_crashes_its_process
 async def test_the_settings_that_correctness_rests_on_are_set(app, role):
     conf = app.conf
     assert str(conf.processing_guarantee.value) == "at_least_once"
-    assert conf.consumer_group_instance_id == f"{role}-0"
+    port = {"balances": 6066, "mirror": 6166, "relay": 6266}[role]
+    assert conf.consumer_group_instance_id == f"{role}-0-{port}"
     assert conf.autodiscover is False
     assert (conf.web_tables_enabled, conf.web_router_enabled) == (False, False)
     assert conf.broker_max_poll_interval >= 24 * 3600
