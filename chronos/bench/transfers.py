@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from chronos.audit.verify import verify
 from chronos.bench.load import LoadPlan
 from chronos.bench.machine import commit, machine_facts
 from chronos.bench.pgbench import Pgbench, PgbenchResult
@@ -71,10 +72,10 @@ class TransfersReport(msgspec.Struct, frozen=True, kw_only=True):
 async def measure_transfers(
     side: WriteSide, plan: TransfersPlan, *, say: Callable[[str], None]
 ) -> TransfersReport:
-    """Opens the accounts, then measures round by round.
+    """Opens the accounts, measures round by round, then proves the journal.
 
     Raises:
-        BenchFault: The driver failed, or answers other than 201 came.
+        BenchFault: The driver failed, or the journal is not proved.
     """
     say(f"opening {plan.accounts:,} accounts …")
     accounts = await _open_accounts(side, plan.accounts)
@@ -89,6 +90,10 @@ async def measure_transfers(
         if pgbench is not None:
             yards.append(await pgbench.measure(plan.seconds))
             say(f"round {number}: pgbench {yards[-1].per_second:,.0f} a second")
+    proof = await verify(side.postgres_dsn)
+    say(proof.lines()[0])
+    if not proof.is_clean:
+        raise BenchFault("The journal is not what it must be: these figures mean nothing.")
     return await _report(side, plan, loads, yards)
 
 
