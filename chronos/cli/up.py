@@ -38,8 +38,8 @@ ENVIRONMENT = os.environ  # noqa: TID251 - the door through which the environmen
     "--port",
     type=int,
     help="Port of the command API; all others follow it in one block of 100. "
-    "0 takes a free block, once. Without it: 8080 and the other well-known ports, or those that "
-    "the folder had before.",
+    "0 takes a free block, once. Without it: the ports that the folder had before, or 8080 and "
+    "the other well-known ones.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as JSON.")
 def command(

@@ -28,7 +28,7 @@ class Running:
     def __init__(self, data: Path, *arguments: str):
         self.data = data
         self._log = data.parent / f"{data.name}.log"
-        self._arguments = arguments
+        self.arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
@@ -38,7 +38,7 @@ class Running:
     def _spawn(self) -> None:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "chronos", "up", "--data", self.data, *self._arguments],
+                [sys.executable, "-m", "chronos", "up", "--data", self.data, *self.arguments],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from chronos.embedded.ports import free_block
 from tests.integration.end_to_end.running import ROOT, Running, alive, eventually
 
 GONE_S = 30
@@ -49,6 +50,10 @@ async def test_kill_9_of_everything_keeps_what_was_acknowledged(running):
 
     await eventually(all_gone, within_s=GONE_S, what=lambda: [p for p in pids if alive(p)])
 
+    running.arguments = (
+        "--port",
+        str(free_block()),
+    )  # elsewhere: no worker may look for the old
     await running.start()
     async with running.client() as client:
         assert (await client.journal_balance("alice")).booked == 700
