@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal as signals
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -34,10 +36,10 @@ class ChronosWorker(faust.Worker):
         self._last_resort: threading.Timer | None = None
 
     def execute_from_commandline(self) -> NoReturn:
-        """Runs until the app stops or crashes, then leaves the process.
+        """Runs until the app stops or crashes, then leaves the process with its exit code.
 
-        Raises:
-            SystemExit: Always; the code is one of those above.
+        Everything is stopped and closed by then. What is left is the interpreter taking native
+        libraries apart, in which RocksDB was once seen to crash: that would hide a code 70.
         """
         try:
             super().execute_from_commandline()
@@ -46,7 +48,7 @@ class ChronosWorker(faust.Worker):
             code = exit_code_of(reason) if leaving.code else 0
             if code:
                 _log.error("worker_ended", exit_code=code, reason=_sentence(reason))
-            raise SystemExit(code) from reason
+            _leave(code)
 
     def on_worker_shutdown(self) -> None:
         """Begins the countdown after a crash too: what crashed may also refuse to stop."""
@@ -79,6 +81,13 @@ def exit_code_of(reason: BaseException | None) -> int:
         seen.append(reason)
         reason = reason.__cause__ or reason.__context__
     return EXIT_CRASHED
+
+
+def _leave(code: int) -> NoReturn:
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _sentence(reason: BaseException | None) -> str:
