@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
+from chronos.client.answers import Balance as Answered
 from chronos.client.ledger_client import LedgerClient
 from chronos.client.refusals import Refused
 from chronos.errors import Unavailable
@@ -16,6 +17,7 @@ from chronos.wire.balance import Balance
 
 VIEWS_AT_ONCE = 32
 VIEW_DEADLINE_S = 5.0
+TABLE = "table"
 
 
 class Shown(NamedTuple):
@@ -88,16 +90,18 @@ class ElasticsearchCopy:
 
 
 class FaustCopy:
-    """Shows what the query side answers: the table on a partition's owner.
+    """Shows what the query side answers from the Faust table.
 
-    Counts by which source it was answered. What the table has beyond the asked accounts cannot
-    be listed over HTTP.
+    A worker answers from its table for the partitions that it owns, else from Redis; so the
+    other workers are asked too, until one answers from its table. Counts who answered. What the
+    table has beyond the asked accounts cannot be listed over HTTP.
     """
 
     name = "faust"
 
-    def __init__(self, client: LedgerClient) -> None:
-        self._client = client
+    def __init__(self, clients: Sequence[LedgerClient]) -> None:
+        self._clients = tuple(clients)
+        self._owners: dict[str, int] = {}
         self.sources: Counter[str] = Counter()
 
     async def read_many(self, account_ids: Sequence[str]) -> list[Shown | None]:
@@ -121,7 +125,7 @@ class FaustCopy:
     ) -> Shown | Unavailable | None:
         async with turn:
             try:
-                answer = await self._client.balance(account_id, deadline_s=VIEW_DEADLINE_S)
+                answer = await self._from_owner(account_id)
             except Refused as refusal:
                 if refusal.status == 404:
                     return None
@@ -138,6 +142,24 @@ class FaustCopy:
             available=answer.available,
             hash=None,
         )
+
+    async def _from_owner(self, account_id: str) -> Answered:
+        """Asks the worker that owned the account last time first, then the others."""
+        first, *others = dict.fromkeys(
+            (self._owners.get(account_id, 0), *range(len(self._clients)))
+        )
+        answer = await self._ask(first, account_id)
+        for number in others:
+            if answer.source == TABLE:
+                break
+            answer = await self._ask(number, account_id)
+        return answer
+
+    async def _ask(self, number: int, account_id: str) -> Answered:
+        answer = await self._clients[number].balance(account_id, deadline_s=VIEW_DEADLINE_S)
+        if answer.source == TABLE:
+            self._owners[account_id] = number
+        return answer
 
 
 def _shown(balance: Balance | None) -> Shown | None:

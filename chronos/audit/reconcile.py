@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chronos.audit.balances_check import compare_balances
 from chronos.audit.copies import ElasticsearchCopy, FaustCopy, RedisCopy
@@ -39,6 +39,8 @@ class Targets:
     redis_url: str
     elasticsearch_url: str
     doors: Doors
+    other_queries: tuple[str, ...] = ()
+    """Base addresses of further balances workers, which own further partitions."""
 
 
 async def reconcile(targets: Targets, *, wait_s: float, clock: Clock) -> Report:
@@ -62,10 +64,7 @@ async def reconcile(targets: Targets, *, wait_s: float, clock: Clock) -> Report:
         )
         redis = await stack.enter_async_context(_redis(targets))
         elasticsearch = await stack.enter_async_context(_elasticsearch(targets))
-        client = await stack.enter_async_context(
-            LedgerClient(targets.doors, patience=ClientPatience(attempt_s=VIEW_ATTEMPT_S))
-        )
-        faust = FaustCopy(client)
+        faust = await stack.enter_async_context(faust_copy(targets))
         copies = (
             faust,
             RedisCopy(redis),
@@ -76,6 +75,20 @@ async def reconcile(targets: Targets, *, wait_s: float, clock: Clock) -> Report:
         await compare_entries(audit, elasticsearch.entries)
         report.facts["views_answered_from"] = dict(faust.sources)
     return report
+
+
+@asynccontextmanager
+async def faust_copy(targets: Targets) -> AsyncIterator[FaustCopy]:
+    """Opens a client for each balances worker."""
+    patience = ClientPatience(attempt_s=VIEW_ATTEMPT_S)
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(
+                LedgerClient(replace(targets.doors, query=query), patience=patience)
+            )
+            for query in (targets.doors.query, *targets.other_queries)
+        ]
+        yield FaustCopy(clients)
 
 
 @asynccontextmanager

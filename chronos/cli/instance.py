@@ -7,6 +7,7 @@ other settings; the default data folder of `chronos up`.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ class Instance:
     elasticsearch_url: str
     partitions: int
     relay_shards: int
+    other_queries: tuple[str, ...] = ()
+    """Base addresses of the balances workers but the first."""
 
     @property
     def targets(self) -> Targets:
@@ -56,6 +59,7 @@ class Instance:
             redis_url=self.redis_url,
             elasticsearch_url=self.elasticsearch_url,
             doors=self.doors,
+            other_queries=self.other_queries,
         )
 
     def client(self, *, read_your_writes: bool = False) -> LedgerClient:
@@ -108,7 +112,17 @@ def from_addresses(addresses: Addresses, settings: Settings, *, data: Path | Non
         elasticsearch_url=addresses.elasticsearch,
         partitions=addresses.partitions,
         relay_shards=settings.relay_shards,
+        other_queries=tuple(_other_queries(addresses)),
     )
+
+
+def _other_queries(addresses: Addresses) -> Iterator[str]:
+    """Gives the doors of `balances-2`, `balances-3` …: each has the port after the other."""
+    host, _, port = addresses.query.rpartition(":")
+    for name in addresses.pids:
+        number = name.removeprefix("balances-")
+        if number != name and number.isdigit():
+            yield f"{host}:{int(port) + int(number) - 1}"
 
 
 def _lives(addresses: Addresses) -> bool:

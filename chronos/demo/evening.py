@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from chronos.audit.copies import Copy, ElasticsearchCopy, FaustCopy, RedisCopy, Shown
-from chronos.audit.reconcile import Targets, reconcile
+from chronos.audit.copies import Copy, ElasticsearchCopy, RedisCopy, Shown
+from chronos.audit.reconcile import Targets, faust_copy, reconcile
 from chronos.audit.report import Report
 from chronos.audit.verify import verify
 from chronos.client.answers import TrialBalance
@@ -91,7 +91,7 @@ async def spend_evening(
     """
     reconciled = await reconcile(targets, wait_s=CATCH_UP_S, clock=clock)
     arithmetic = await _wrong_sums(day, client)
-    async with _models(targets, client) as models:
+    async with _models(targets) as models:
         sample = _sample(day)
         following = await _follow(targets, client, models, sample, clock=clock)
         rows = await _side_by_side(client, models, sample)
@@ -112,15 +112,16 @@ class _Models:
 
 
 @asynccontextmanager
-async def _models(targets: Targets, client: LedgerClient) -> AsyncIterator[_Models]:
+async def _models(targets: Targets) -> AsyncIterator[_Models]:
     async with AsyncExitStack() as stack:
+        faust = await stack.enter_async_context(faust_copy(targets))
         redis = RedisMirror(targets.redis_url, targets.names)
         stack.push_async_callback(redis.close)
         elasticsearch = ElasticsearchMirror(targets.elasticsearch_url, targets.names)
         stack.push_async_callback(elasticsearch.close)
         yield _Models(
             copies={
-                FAUST: FaustCopy(client),
+                FAUST: faust,
                 REDIS: RedisCopy(redis),
                 ELASTICSEARCH: ElasticsearchCopy(elasticsearch),
             },

@@ -1,7 +1,11 @@
 """`reconcile` finds each copy equal, and finds what was planted in each of them."""
 
+from dataclasses import replace
+
+from chronos.audit.reconcile import reconcile
+from chronos.clock import SystemClock
 from chronos.wire.topics import partition_of
-from tests.integration.audit.conftest import PARTITIONS, spoil
+from tests.integration.audit.conftest import PARTITIONS, query_side, spoil
 
 
 def found(report):
@@ -97,6 +101,19 @@ async def test_a_view_that_does_not_know_an_account_is_found(estate):
     del estate.views["alice"]
 
     assert found(await estate.reconciled()) == {("faust", "alice")}
+
+
+async def test_a_table_that_only_another_worker_has_is_asked_there(estate):
+    views = {
+        name: view | {"version": view["version"] - 1} for name, view in estate.views.items()
+    }
+    estate.views["bob"]["source"] = "redis"
+    async with query_side(views) as other:
+        targets = replace(estate.targets, other_queries=(other,))
+        report = await reconcile(targets, wait_s=0.0, clock=SystemClock())
+
+    assert found(report) == {("faust", "bob")}
+    assert report.facts["views_answered_from"] == {"table": 4}
 
 
 async def test_a_repeated_record_is_clean(estate, books):
