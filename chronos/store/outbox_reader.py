@@ -76,7 +76,7 @@ class ShardReader:
         self._rows_max = rows_max
         self._published = self._saved = hold.cursor
         self._published_rows = 0
-        self._saved_at_s = monotonic()
+        self._taken_at_s = self._saved_at_s = monotonic()
         self._on_its_way: Page | None = None
 
     @property
@@ -106,7 +106,9 @@ class ShardReader:
         first: Snapshot | None = await self._hold.snapshot()
         while True:
             target = read_up_to.frozen or first
-            target = target or self._poller.newest_after(read_up_to.snapshot)
+            target = target or self._poller.newest_after(
+                read_up_to.snapshot, asked_since_s=self._taken_at_s
+            )
             first = None
             if target is None:
                 await self._rest(read_up_to)
@@ -124,7 +126,11 @@ class ShardReader:
         if self._on_its_way is not None:
             await self._settle()
         else:
-            await self._poller.wait_newer(read_up_to.snapshot, max(0.001, self._due_in_s()))
+            await self._poller.wait_newer(
+                read_up_to.snapshot,
+                max(0.001, self._due_in_s()),
+                asked_since_s=self._taken_at_s,
+            )
         await self._save_if_due()
 
     async def _settle(self) -> None:

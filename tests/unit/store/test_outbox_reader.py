@@ -52,14 +52,15 @@ class FakePoller:
         self.newest = newest
         self.changed.set()
 
-    def newest_after(self, known):
+    def newest_after(self, known, *, asked_since_s):
+        self.asked_since_s = asked_since_s
         return self.newest if self.newest.is_newer_than(known) else None
 
-    async def wait_newer(self, known, timeout_s):
+    async def wait_newer(self, known, timeout_s, *, asked_since_s):
         self.changed.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(timeout_s, 0.01)):
-                while self.newest_after(known) is None:
+                while self.newest_after(known, asked_since_s=asked_since_s) is None:
                     await self.changed.wait()
 
 
