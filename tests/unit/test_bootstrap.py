@@ -209,6 +209,7 @@ def test_the_environment_has_a_command_that_runs_the_checkout_from_anywhere(tmp_
     environment, checkout = tmp_path / "a b" / ".venv", tmp_path / "it's mine"
     (environment / "bin").mkdir(parents=True)
     (checkout / "chronos").mkdir(parents=True)
+    (checkout / "chronos" / "__init__.py").touch()
     (checkout / "chronos" / "__main__.py").write_text("import sys; print(sys.argv[1:])")
     (environment / "bin" / "python").symlink_to(sys.executable)
 
