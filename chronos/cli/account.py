@@ -27,7 +27,8 @@ def command() -> None:
 
 @command.command(name="open")
 @click.argument("account_id", metavar="[ID]", required=False)
-@click.option("--currency", default="EUR", show_default=True, help="ISO 4217 code.")
+@click.argument("code", metavar="[CURRENCY]", required=False)
+@click.option("--currency", help="ISO 4217 code; the same as CURRENCY.  [default: EUR]")
 @click.option("--kind", help="customer (default), settlement, suspense, income, expense …")
 @click.option("--overdraft-limit", help="Decimal amount below zero that is allowed.")
 @click.option("--external-id", help="The account's name in another system.")
@@ -35,16 +36,24 @@ def command() -> None:
 @click.option("--key", help="Idempotency key; repeat a command with the same one.")
 @instance_options
 def open_(
-    account_id: str | None, currency: str, data: Path | None, *, as_json: bool, **options: Any
+    account_id: str | None,
+    code: str | None,
+    data: Path | None,
+    *,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Open an account; without ID the server names it."""
-    details = _details(currency.upper(), options)
+    if code and options["currency"]:
+        raise click.UsageError("Give the currency once: as CURRENCY or with --currency.")
+    currency = (code or options["currency"] or "EUR").upper()
+    details = _details(currency, options)
     instance = find_instance(data)
 
     async def work() -> None:
         async with instance.client() as client:
             opened = await client.open_account(
-                currency=currency.upper(),
+                currency=currency,
                 account_id=account_id,
                 kind=options["kind"],
                 key=options["key"],

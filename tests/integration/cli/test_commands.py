@@ -131,3 +131,10 @@ async def test_the_doctor_names_what_is_wrong_and_ends_with_one(run, data):
     assert said["Redis"]["is_fine"]
     wrong = [about for about, check in said.items() if not check["is_fine"]]
     assert any(about.startswith("topic ") for about in wrong)
+
+
+async def test_the_currency_of_a_new_account_is_given_once(run, data):
+    ended = await run("account", "open", "carol", "EUR", "--currency", "USD", "--data", data)
+
+    assert ended.code == 2
+    assert "once" in ended.err
