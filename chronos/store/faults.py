@@ -18,9 +18,10 @@ from chronos.errors import DeadlineExceeded, Unavailable
 SERVICE: Final = "postgresql"
 
 # Source: PostgreSQL manual, appendix A. 08 connection, 53 resources (53100 disk full), 57P
-# shutdown and start-up, 58 the machine, 28 a refused sign-in; 25P03/25P04 end the session of a
+# shutdown and start-up, 58 the machine, 28 a refused sign-in, XX a page or index that cannot be
+# trusted (the checksum's verdict is XX001); 25P03/25P04 end the session of a
 # transaction that is idle or too long, 25006 is a standby's no, 3D000 a missing database.
-_UNAVAILABLE_CLASSES: Final = ("08", "28", "53", "57P", "58")
+_UNAVAILABLE_CLASSES: Final = ("08", "28", "53", "57P", "58", "XX")
 _UNAVAILABLE_CODES: Final = frozenset({"25P03", "25P04", "25006", "3D000"})
 _LATE_CODES: Final = frozenset({"57014", "55P03"})
 _RETRY_AFTER_FULL_S: Final = 5

@@ -18,6 +18,7 @@ def server_error(sqlstate):
     [
         *map(server_error, ["08006", "08003", "53100", "53300", "57P01", "57P02", "57P03"]),
         *map(server_error, ["25P03", "25P04", "25006", "58030", "28P01", "3D000"]),
+        *map(server_error, ["XX000", "XX001", "XX002"]),
         ConnectionRefusedError(111, "refused"),
         ConnectionResetError(104, "reset"),
         OSError(113, "no route"),
