@@ -3,10 +3,10 @@
 A key reads `chk_<key id>_<secret>`: the id is looked up, the secret is proved against an
 HMAC-SHA-256 under the server's own secret, so the table alone lets nobody in.
 
-Memory: a key that was looked up is believed for `BELIEVED_S`, and no longer when PostgreSQL
-answers: a revoked key is void everywhere within 60 s. While PostgreSQL is down, what is
-remembered goes on serving, however old. That a key is not there is remembered too, for a
-shorter time, so that guessing costs the database little. At most `REMEMBERED_MAX` keys are
+Memory: a key that was looked up is believed for `BELIEVED_S` from the moment of asking, and no
+longer when PostgreSQL answers: a revoked key is void everywhere within 60 s. While PostgreSQL
+is down, what is remembered goes on serving, however old. That a key is not there is remembered
+too, for a shorter time, so that guessing costs the database little. At most `REMEMBERED_MAX` keys are
 remembered; the one looked up longest ago is forgotten first. Callers with the same key share
 one look-up.
 """
@@ -31,7 +31,7 @@ from chronos.errors import SettingFault, Unavailable
 from chronos.telemetry import metrics
 
 BELIEVED_S: Final = 55.0
-"""With the pool's deadline on top, a revoked key is void everywhere within 60 s."""
+"""Counted from the asking. What doors remember for a moment longer must end within 60 s."""
 ABSENT_BELIEVED_S: Final = 5.0
 LOOKUP_DEADLINE_S: Final = 2.0
 REMEMBERED_MAX: Final = 10_000
@@ -152,9 +152,11 @@ class ApiKeys:
             lookup.exception()
 
     async def _read(self, key_id: str) -> _Memory:
+        # From the asking: a slow answer may be older than the revocation.
+        asked_at_s = self._clock.monotonic_s()
         key = await self._table.find(key_id)
         believed_s = ABSENT_BELIEVED_S if key is None else BELIEVED_S
-        memory = _Memory(key, self._clock.monotonic_s() + believed_s)
+        memory = _Memory(key, asked_at_s + believed_s)
         self._remembered[key_id] = memory
         self._remembered.move_to_end(key_id)
         while len(self._remembered) > REMEMBERED_MAX:

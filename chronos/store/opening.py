@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from chronos.settings import Settings
 from chronos.store.api_keys import ApiKeyTable
@@ -14,6 +14,9 @@ from chronos.store.group_commit import GroupCommit, Limits
 from chronos.store.pool import LOOKUPS_ONLY, Pool
 from chronos.store.preview import Preview
 from chronos.store.reads import Reads
+
+KEY_CONNECTIONS_MAX: Final = 2
+"""Connections of one process that look up API keys and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,13 @@ async def open_store(dsn: str, rules: Rules, sizes: Sizes) -> AsyncIterator[Stor
         connections_max=sizes.reader_connections_max,
         server_settings=LOOKUPS_ONLY,
     )
+    # Its own: a look-up that waited behind slow reads would leave a revoked key believed.
+    keys = await Pool.open(
+        dsn,
+        application_name="chronos-api-keys",
+        connections_max=KEY_CONNECTIONS_MAX,
+        server_settings=LOOKUPS_ONLY,
+    )
     try:
         lanes = [
             EventStore(dsn, rules, name=f"chronos-api-lane-{number}")
@@ -75,8 +85,9 @@ async def open_store(dsn: str, rules: Rules, sizes: Sizes) -> AsyncIterator[Stor
             yield Store(
                 journal=journal,
                 reads=Reads(pool, rules.zone),
-                keys=ApiKeyTable(pool),
+                keys=ApiKeyTable(keys),
                 pool=pool,
             )
     finally:
+        await keys.close()
         await pool.close()

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from chronos.auth.keys import new_key
+from chronos.auth.keys import LOOKUP_DEADLINE_S, new_key
 from chronos.store.api_keys import open_key_office
 from chronos.wire.codec import decode_event, event_hash
 from tests.builders import attempt, open_account, transfer
@@ -115,3 +115,9 @@ async def test_only_the_owner_makes_keys(database):
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with open_key_office(database.writer_dsn) as office:
             await office.add("k", b"x" * 32, principal="demo", scopes=["read"])
+
+
+async def test_a_key_is_looked_up_while_reads_hold_every_connection(store):
+    async with store.pool.connection(), store.pool.connection():
+        async with asyncio.timeout(LOOKUP_DEADLINE_S):
+            assert await store.keys.find("nobodyskey00") is None

@@ -142,6 +142,24 @@ async def test_a_revoked_key_is_void_within_a_minute(api_keys, table, clock, key
     assert await api_keys.authenticate(bearer(key)) is None
 
 
+async def test_a_key_is_believed_from_the_asking_and_not_from_the_answer(table, clock, key):
+    class Slow(FakeTable):
+        async def find(self, key_id):
+            found = await super().find(key_id)
+            clock.seconds += 5
+            return found
+
+    slow = Slow()
+    slow.rows = table.rows
+    asked_at_s = clock.seconds
+    api_keys = ApiKeys(slow, server_secret=SECRET, clock=clock)
+    await api_keys.authenticate(bearer(key))
+    table.rows[key.key_id] = Row(key.key_id, key.hmac, revoked_at=clock.now())
+    clock.seconds = asked_at_s + keys.BELIEVED_S
+
+    assert await api_keys.authenticate(bearer(key)) is None
+
+
 async def test_an_unknown_key_is_remembered_for_a_moment_only(api_keys, table, clock):
     made = new_key(SECRET)
     await api_keys.authenticate(bearer(made))
