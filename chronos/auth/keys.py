@@ -6,9 +6,9 @@ HMAC-SHA-256 under the server's own secret, so the table alone lets nobody in.
 Memory: a key that was looked up is believed for `BELIEVED_S` from the moment of asking, and no
 longer when PostgreSQL answers: a revoked key is void everywhere within 60 s. While PostgreSQL
 is down, what is remembered goes on serving, however old. That a key is not there is remembered
-too, for a shorter time, so that guessing costs the database little. At most `REMEMBERED_MAX` keys are
-remembered; the one looked up longest ago is forgotten first. Callers with the same key share
-one look-up.
+too, for a shorter time, so that guessing costs the database little. At most `REMEMBERED_MAX`
+keys are remembered; the one looked up longest ago is forgotten first. Callers with the same key
+share one look-up.
 """
 
 from __future__ import annotations
