@@ -15,6 +15,14 @@ _PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
 _SHIFTS = range(120, -1, -10)
 
 
+# Randomness is drawn from the system by the page: a call for each id costs more than the rest.
+_CHANCE_BYTES = 10
+_PAGE_IDS = 256
+_chances: list[str] = []
+# A forked child must not hand out what its parent holds.
+os.register_at_fork(after_in_child=_chances.clear)
+
+
 class Clock(Protocol):
     """Tells the time."""
 
@@ -59,7 +67,7 @@ class SystemIds:
 
     def event_id(self) -> str:
         """Makes a UUIDv7 in its canonical text form."""
-        stamp, chance = f"{time.time_ns() // 1_000_000:012x}", os.urandom(10).hex()
+        stamp, chance = f"{time.time_ns() // 1_000_000:012x}", _draw_chance()
         variant = "89ab"[int(chance[3], 16) & 3]
         return f"{stamp[:8]}-{stamp[8:]}-7{chance[:3]}-{variant}{chance[4:7]}-{chance[8:]}"
 
@@ -67,3 +75,12 @@ class SystemIds:
         """Makes `prefix` and the 26 base32 characters of a UUIDv7."""
         value = int(self.event_id().replace("-", ""), 16)
         return prefix + "".join([_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS])
+
+
+def _draw_chance() -> str:
+    """Gives 20 hexadecimal digits that nobody was given before."""
+    if not _chances:
+        page = os.urandom(_CHANCE_BYTES * _PAGE_IDS).hex()
+        width = 2 * _CHANCE_BYTES
+        _chances.extend(page[start : start + width] for start in range(0, len(page), width))
+    return _chances.pop()

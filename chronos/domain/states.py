@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,10 +14,10 @@ from chronos.domain.ids import AccountId, TransferId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class States:
-    """All that a decision may look at: the world as far as the command names it."""
+    """All that a decision may look at: the world as far as its commands name it."""
 
     accounts: Mapping[AccountId, AccountState]
-    transfers: frozenset[TransferId]
+    transfers: AbstractSet[TransferId]
     """Those of the named transfer ids that are taken."""
     external_ids: Mapping[str, AccountId]
     """Those of the named external ids that are taken, and by whom."""

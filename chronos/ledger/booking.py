@@ -86,6 +86,8 @@ class _Page:
     transfers: set[TransferId]
     external_ids: dict[str, AccountId]
     receipts: dict[KeyName, StoredReceipt]
+    world: States
+    """What decisions see: the three mappings above, as they are at that moment."""
     positions_used: int = 0
     event_rows: list[EventRow] = field(default_factory=list)
     outbox_rows: list[OutboxRow] = field(default_factory=list)
@@ -100,15 +102,24 @@ class _Page:
         went back, so that time never goes back for an account and both postings agree.
         """
         newest = max((head.recorded_at for head in found.heads.values()), default=found.now)
+        recorded_at = max(found.now, newest).astimezone(UTC)
+        states = {account: head.state for account, head in found.heads.items()}
+        transfers, external_ids = set(found.transfers), dict(found.external_ids)
         return cls(
             keeper=keeper,
             found=found,
-            recorded_at=max(found.now, newest).astimezone(UTC),
-            states={account: head.state for account, head in found.heads.items()},
+            recorded_at=recorded_at,
+            states=states,
             hashes={account: head.hash for account, head in found.heads.items()},
-            transfers=set(found.transfers),
-            external_ids=dict(found.external_ids),
+            transfers=transfers,
+            external_ids=external_ids,
             receipts=dict(found.receipts),
+            world=States(
+                accounts=states,
+                transfers=transfers,
+                external_ids=external_ids,
+                booking_date=recorded_at.astimezone(keeper.zone).date(),
+            ),
         )
 
     def receipt_for(self, attempt: Attempt) -> Receipt:
@@ -127,7 +138,7 @@ class _Page:
         return self._decided(attempt)
 
     def _decided(self, attempt: Attempt) -> Receipt:
-        outcome = decide(self._states_for(attempt), attempt.command)
+        outcome = decide(self.world, attempt.command)
         if isinstance(outcome, Rejected):
             receipt = rejected_receipt(
                 outcome, instance=attempt.instance, request_id=attempt.request_id
@@ -138,15 +149,6 @@ class _Page:
         receipt = accepted_receipt(attempt.command, recorded, self.states)
         self._keep_receipt(attempt, receipt, recorded[-1].position)
         return receipt
-
-    def _states_for(self, attempt: Attempt) -> States:
-        needs = needs_of(attempt.command)
-        return States(
-            accounts={a: self.states[a] for a in needs.accounts if a in self.states},
-            transfers=frozenset(t for t in needs.transfers if t in self.transfers),
-            external_ids=self.external_ids,
-            booking_date=self.recorded_at.astimezone(self.keeper.zone).date(),
-        )
 
     def _record(self, attempt: Attempt, event: Event) -> Recorded:
         recorded = Recorded(

@@ -1,5 +1,6 @@
 """Identifiers of the system: shape and order."""
 
+import os
 import re
 import uuid
 
@@ -28,3 +29,18 @@ def test_ids_sort_by_time():
     while (later := IDS.new_id("req_"))[:14] == first[:14]:
         pass
     assert first < later
+
+
+def test_a_forked_child_makes_other_ids_than_its_parent():
+    IDS.event_id()  # the parent holds a page of randomness now
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write_end, "".join(IDS.event_id()[14:] for _ in range(50)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    of_child = os.read(read_end, 65536).decode()
+    os.close(read_end)
+    os.close(write_end)
+    assert len(of_child) == 50 * 22
+    assert not any(IDS.event_id()[14:] in of_child for _ in range(300))
