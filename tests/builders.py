@@ -15,7 +15,6 @@ from chronos.domain.commands import Command, OpenAccount, TransferFunds
 from chronos.domain.ids import AccountId, TransferId
 from chronos.domain.states import States
 from chronos.ledger.booking import Bookkeeper
-from chronos.ledger.needs import needs_of
 from chronos.wire.booking import Attempt, Booked, Found, Head, StoredReceipt
 from chronos.wire.topics import Names
 
@@ -195,7 +194,3 @@ class MemoryBank:
             now=self.state.now + timedelta(milliseconds=1),
             positions=tuple(range(position, position + 1000)),
         )
-
-
-def events_needed(attempts: Sequence[Attempt]) -> int:
-    return sum(needs_of(a.command).events_max for a in attempts)

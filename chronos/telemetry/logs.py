@@ -17,7 +17,7 @@ import asyncio
 import logging
 import re
 import sys
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, BinaryIO, Protocol
 
 import msgspec
@@ -88,16 +88,9 @@ def get_logger(room: str) -> FilteringBoundLogger:
     return logger
 
 
-def bind_correlation(
-    *, request_id: str | None = None, trace_id: str | None = None
-) -> Token[tuple[str | None, str | None]]:
+def bind_correlation(*, request_id: str | None = None, trace_id: str | None = None) -> None:
     """Puts the ids of a request or a record on every later line of this task."""
-    return _correlation.set((request_id, trace_id))
-
-
-def reset_correlation(token: Token[tuple[str | None, str | None]]) -> None:
-    """Takes the ids off again; needed only where a task serves many records."""
-    _correlation.reset(token)
+    _correlation.set((request_id, trace_id))
 
 
 def hide_secret_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

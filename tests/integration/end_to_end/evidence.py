@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +103,3 @@ async def read_elasticsearch(addresses: dict[str, Any], accounts: list[str]) -> 
         if doc["found"]
     }
     return {"accounts": found, "entries": count["count"]}
-
-
-def body_of(record) -> dict[str, Any]:
-    return json.loads(record.value)
