@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,10 +12,14 @@ from zoneinfo import ZoneInfo
 from chronos.domain.account import AccountState, AccountStatus
 from chronos.domain.chart import AccountKind
 from chronos.domain.commands import Command, OpenAccount, TransferFunds
-from chronos.domain.ids import AccountId, TransferId
-from chronos.domain.states import States
+from chronos.domain.events import HoldChanged, HoldPlaced, MoneyMoved
+from chronos.domain.ids import AccountId, HoldId, TransferId
+from chronos.domain.states import BookedPosting, HoldState, HoldStatus, JournalEntry, States
 from chronos.ledger.booking import Bookkeeper
-from chronos.wire.booking import Attempt, Booked, Found, Head, StoredReceipt
+from chronos.wire.booking import AnyAttempt, Attempt, Booked, Found, Head, StoredReceipt
+from chronos.wire.codec import decode_event
+from chronos.wire.documents import HOLD_ENDS
+from chronos.wire.references import Referred, Wanted
 from chronos.wire.topics import Names
 
 NOW = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
@@ -46,6 +50,7 @@ def account(account_id: str = "alice", **changes: Any) -> AccountState:
         version=1,
         booked=0,
         held=0,
+        open_holds=0,
         overdraft_limit=0,
         status=AccountStatus.OPEN,
         opened_on=TODAY,
@@ -58,7 +63,10 @@ def states(*accounts: AccountState, **changes: Any) -> States:
         accounts={a.account_id: a for a in accounts},
         transfers=frozenset(),
         external_ids={},
+        holds={},
+        entries={},
         booking_date=TODAY,
+        recorded_at=NOW,
     )
     return replace(found, **changes)
 
@@ -121,6 +129,8 @@ def found(*heads: Head, **changes: Any) -> Found:
         heads={h.state.account_id: h for h in heads},
         transfers=frozenset(),
         external_ids={},
+        holds={},
+        entries={},
         receipts={},
         busy_keys=frozenset(),
         now=NOW,
@@ -140,10 +150,33 @@ class MemoryBank:
     def empty(cls) -> MemoryBank:
         return cls(keeper=bookkeeper(), state=found())
 
-    def book(self, attempts: Sequence[Attempt]) -> Booked:
+    def book(self, attempts: Sequence[AnyAttempt]) -> Booked:
+        """Books attempts as they are: their references are completed already."""
         booked = self.keeper.book(attempts, self.state)
         self._remember(booked)
         return booked
+
+    async def refer(self, wanted: Wanted) -> Referred:
+        """Looks up what is remembered, as the store's references do."""
+        accounts = {head.state.account_id: head.state for head in self.state.heads.values()}
+        positions: dict[str, AccountId] = {}
+        for state in accounts.values():
+            if state.kind is AccountKind.POSITION:
+                positions.setdefault(state.currency, state.account_id)
+        return Referred(
+            entries={
+                name: tuple(posting.account_id for posting in entry.postings)
+                for name, entry in self.state.entries.items()
+                if name in wanted.entries
+            },
+            holds={
+                name: hold.account_id
+                for name, hold in self.state.holds.items()
+                if name in wanted.holds
+            },
+            currencies={n: accounts[n].currency for n in wanted.accounts if n in accounts},
+            positions=positions,
+        )
 
     def _remember(self, booked: Booked) -> None:
         heads = dict(self.state.heads)
@@ -163,6 +196,7 @@ class MemoryBank:
                 version=row.version,
                 booked=row.booked_after,
                 held=row.held_after,
+                open_holds=row.open_holds_after,
                 overdraft_limit=row.overdraft_limit_after,
                 status=AccountStatus(row.status_after),
                 opened_on=before.state.opened_on if before else row.value_date,
@@ -172,6 +206,8 @@ class MemoryBank:
         self.state = replace(
             self.state,
             heads=heads,
+            holds=_holds_after(self.state.holds, booked),
+            entries=_entries_after(self.state.entries, booked),
             transfers=self.state.transfers
             | {TransferId(r.transfer_id) for r in booked.event_rows if r.transfer_id},
             external_ids={
@@ -194,3 +230,46 @@ class MemoryBank:
             now=self.state.now + timedelta(milliseconds=1),
             positions=tuple(range(position, position + 1000)),
         )
+
+
+def _holds_after(
+    holds: Mapping[HoldId, HoldState], booked: Booked
+) -> Mapping[HoldId, HoldState]:
+    after = dict(holds)
+    for row in booked.event_rows:
+        event = decode_event(row.body).event
+        if isinstance(event, HoldPlaced):
+            after[event.hold_id] = HoldState(
+                hold_id=event.hold_id,
+                account_id=event.account_id,
+                amount=event.hold_amount,
+                expires_at=event.expires_at,
+                status=HoldStatus.OPEN,
+            )
+        elif isinstance(event, HoldChanged):
+            ended = HOLD_ENDS[type(event).__name__]
+            after[event.hold_id] = replace(after[event.hold_id], status=ended)
+    return after
+
+
+def _entries_after(
+    entries: Mapping[TransferId, JournalEntry], booked: Booked
+) -> Mapping[TransferId, JournalEntry]:
+    after = dict(entries)
+    for row in booked.event_rows:
+        event = decode_event(row.body).event
+        if not isinstance(event, MoneyMoved):
+            continue
+        name = event.transfer_id
+        before = after.get(name)
+        posting = BookedPosting(event.account_id, event.amount, event.currency)
+        after[name] = JournalEntry(
+            transfer_id=name,
+            postings=(*(before.postings if before else ()), posting),
+            reverses=event.reverses_transfer_id,
+            reversed_by=before.reversed_by if before else None,
+        )
+        reverses = event.reverses_transfer_id
+        if reverses is not None and reverses in after:
+            after[reverses] = replace(after[reverses], reversed_by=name)
+    return after

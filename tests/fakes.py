@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from chronos.errors import Unavailable
-from chronos.wire.booking import Attempt
+from chronos.wire.booking import AnyAttempt
 from chronos.wire.receipt import Receipt
 from tests.builders import MemoryBank
 
@@ -18,13 +18,13 @@ class FakeJournal:
         self.bank = bank or MemoryBank.empty()
         self.is_down = False
 
-    async def submit(self, attempt: Attempt) -> Receipt:
+    async def submit(self, attempt: AnyAttempt) -> Receipt:
         await self._answer_or_fail()
         return self.bank.book((attempt,)).receipts[0]
 
-    async def preview(self, attempt: Attempt) -> Receipt:
+    async def preview(self, attempt: AnyAttempt) -> Receipt:
         await self._answer_or_fail()
-        fresh = replace(self.bank.state, receipts={}, positions=(0, 0))
+        fresh = replace(self.bank.state, receipts={}, positions=(0,) * 1000)
         return self.bank.keeper.book((attempt,), fresh).receipts[0]
 
     async def _answer_or_fail(self) -> None:

@@ -49,6 +49,7 @@ async def show_account(services: Services, exchange: Exchange) -> Answer:
         external_id=stored.external_id,
         metadata=dict(stored.metadata),
         opened_at=format_instant(stored.opened_at),
+        opened_on=state.opened_on,
     )
     return json_answer(account, headers=_etag(stored))
 

@@ -28,12 +28,21 @@ class OpenedAccount(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str | None
     metadata: dict[str, str]
     opened_at: str
+    opened_on: date
     version: int
     booked: int
     held: int
     available: int
     position: int
     accounts: dict[str, Balances]
+
+
+class Posting(msgspec.Struct, frozen=True, kw_only=True):
+    """One posting; the amount is signed, in minor units."""
+
+    account: str
+    amount: int
+    currency: str
 
 
 class BookedTransfer(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,9 +57,118 @@ class BookedTransfer(msgspec.Struct, frozen=True, kw_only=True):
     destination: str = msgspec.field(name="to")
     amount: int
     currency: str
+    external_id: str | None
     description: str | None
     metadata: dict[str, str]
     reverses: str | None
+    accounts: dict[str, Balances]
+
+
+class BookedEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Any journal entry: a transfer, an entry, an exchange, a reversal, a capture's movement.
+
+    `from`, `to`, `amount` and `currency` are null where there is more than one withdrawal and
+    one deposit in one currency; `postings` always tells all.
+    """
+
+    id: str
+    status: str
+    position: int
+    recorded_at: str
+    value_date: date
+    source: str | None = msgspec.field(name="from")
+    destination: str | None = msgspec.field(name="to")
+    amount: int | None
+    currency: str | None
+    external_id: str | None
+    description: str | None
+    metadata: dict[str, str]
+    reverses: str | None
+    postings: tuple[Posting, ...]
+    accounts: dict[str, Balances]
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold; the members about its end are null while it is open."""
+
+    id: str
+    status: str
+    """open, captured, voided or expired."""
+    account: str
+    amount: int
+    currency: str
+    expires_at: str | None
+    description: str | None
+    metadata: dict[str, str]
+    placed_at: str
+    recorded_at: str
+    """Of its newest event."""
+    captured_amount: int | None
+    destination: str | None = msgspec.field(name="to")
+    transfer_id: str | None
+    ended_at: str | None
+
+
+class PlacedHold(Hold, frozen=True, kw_only=True):
+    """The receipt of a new hold."""
+
+    position: int
+    accounts: dict[str, Balances]
+
+
+class EndedHold(msgspec.Struct, frozen=True, kw_only=True):
+    """The receipt of a capture or a void."""
+
+    id: str
+    status: str
+    account: str
+    amount: int
+    currency: str
+    recorded_at: str
+    captured_amount: int | None
+    destination: str | None = msgspec.field(name="to")
+    transfer_id: str | None
+    ended_at: str
+    position: int
+    accounts: dict[str, Balances]
+
+
+class ChangedAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """The receipt of a verb on an account."""
+
+    id: str
+    currency: str
+    kind: str
+    status: str
+    overdraft_limit: int | None
+    recorded_at: str
+    version: int
+    booked: int
+    held: int
+    available: int
+    position: int
+    accounts: dict[str, Balances]
+    metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """All of it, when the verb was to annotate."""
+
+
+class BatchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one command of a batch came to."""
+
+    status: int
+    replayed: bool
+    """Whether its own key had been used before."""
+    location: str | None
+    body: dict[str, Any]
+    """Its receipt: a document, or a problem."""
+
+
+class ExecutedBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """The receipt of a batch: one result for each command, in their order."""
+
+    atomic: bool
+    results: tuple[BatchResult, ...]
+    position: int
     accounts: dict[str, Balances]
 
 
@@ -69,6 +187,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str | None
     metadata: dict[str, str]
     opened_at: str
+    opened_on: date
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):

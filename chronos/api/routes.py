@@ -191,7 +191,7 @@ ROUTES: Final = (
         "/v1/transfers/{id}",
         "Read a transfer from the journal.",
         handler=show_transfer,
-        answer=answers.BookedTransfer,
+        answer=answers.BookedEntry,
         refusals=("transfer_not_found",),
     ),
     _read(

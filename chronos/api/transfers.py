@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from chronos.api.answer import Answer, json_answer
-from chronos.api.answers import Balances, BookedTransfer
+from chronos.api.answers import Balances
 from chronos.api.bodies import TransferBody
 from chronos.api.commands import answer_command
 from chronos.api.exchange import Exchange, Services
 from chronos.api.problems import HttpProblem
 from chronos.domain.commands import TransferFunds
-from chronos.domain.events import MoneyDeposited, MoneyMoved, MoneyWithdrawn
+from chronos.domain.events import MoneyMoved
 from chronos.domain.ids import AccountId, TransferId
 from chronos.errors import InvariantBroken
-from chronos.wire.codec import Recorded, decode_event, format_instant
+from chronos.wire.codec import decode_event
+from chronos.wire.documents import entry_document
 
 
 async def make_transfer(services: Services, exchange: Exchange) -> Answer:
@@ -36,39 +37,21 @@ async def make_transfer(services: Services, exchange: Exchange) -> Answer:
 
 
 async def show_transfer(services: Services, exchange: Exchange) -> Answer:
-    """Answers `GET /v1/transfers/{id}` as its receipt did."""
+    """Answers `GET /v1/transfers/{id}`: any journal entry, with all its postings."""
     transfer_id = exchange.params["id"]
-    postings = await services.reads.postings_of(transfer_id)
-    if not postings:
+    stored = await services.reads.postings_of(transfer_id)
+    if not stored:
         raise HttpProblem("transfer_not_found", f"There is no transfer {transfer_id}.")
-    recorded = [decode_event(posting.body) for posting in postings]
-    return json_answer(_booked(transfer_id, recorded))
-
-
-def _booked(transfer_id: str, recorded: list[Recorded]) -> BookedTransfer:
-    match [entry.event for entry in recorded]:
-        case [MoneyWithdrawn() as withdrawn, MoneyDeposited() as deposited]:
-            last = recorded[-1]
-        case _:
-            raise InvariantBroken(
-                f"Transfer {transfer_id} is not a withdrawal and a deposit. "
-                "Run `chronos verify`."
-            )
-    return BookedTransfer(
-        id=transfer_id,
-        status="booked",
-        position=last.position,
-        recorded_at=format_instant(last.recorded_at),
-        value_date=deposited.value_date,
-        source=withdrawn.account_id,
-        destination=deposited.account_id,
-        amount=deposited.amount,
-        currency=deposited.currency,
-        description=deposited.description,
-        metadata=dict(deposited.metadata),
-        reverses=deposited.reverses_transfer_id,
-        accounts={posting.account_id: _balances(posting) for posting in (withdrawn, deposited)},
-    )
+    recorded = [decode_event(posting.body) for posting in stored]
+    money = [entry.event for entry in recorded if isinstance(entry.event, MoneyMoved)]
+    if len(money) != len(recorded):
+        raise InvariantBroken(
+            f"An event of transfer {transfer_id} moves no money. Run `chronos verify`."
+        )
+    document = entry_document(money, recorded[-1])
+    document["position"] = recorded[-1].position
+    document["accounts"] = {posting.account_id: _balances(posting) for posting in money}
+    return json_answer(document)
 
 
 def _balances(posting: MoneyMoved) -> Balances:

@@ -96,7 +96,7 @@ def _create(
     clock = SystemClock()
     secret = read_server_secret(settings.key_secret_file)
     return create_app(
-        ledger=Ledger(store.journal),
+        ledger=Ledger(store.journal, store.references),
         reads=store.reads,
         auth=ApiKeys(store.keys, server_secret=secret, clock=clock),
         settings=settings,

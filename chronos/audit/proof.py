@@ -9,8 +9,16 @@ from datetime import datetime
 
 from chronos.audit.report import Finding
 from chronos.domain.account import AccountState, AccountStatus
-from chronos.domain.events import AccountOpened, Event, MoneyMoved
+from chronos.domain.events import (
+    AccountChanged,
+    AccountOpened,
+    Event,
+    HoldChanged,
+    HoldPlaced,
+    MoneyMoved,
+)
 from chronos.domain.evolve import evolve
+from chronos.domain.ids import HoldId
 from chronos.domain.invariants import violation
 from chronos.wire.booking import EventRow
 from chronos.wire.codec import Recorded, UnreadableEvent, decode_event, event_hash
@@ -30,6 +38,7 @@ class JournalProof:
         self._recorded_at: datetime | None = None
         self._position = 0
         self._state: AccountState | None = None
+        self._open_holds: dict[HoldId, int] = {}
         self.accounts = 0
         self.totals: Counter[str] = Counter()
 
@@ -49,6 +58,7 @@ class JournalProof:
         self._account_id = account_id
         self._version, self._hash, self._state = 0, None, None
         self._recorded_at, self._position = None, 0
+        self._open_holds = {}
         self.accounts += 1
 
     def _differences(self, row: EventRow) -> Iterator[tuple[str, str]]:
@@ -75,7 +85,23 @@ class JournalProof:
         is_known = self._state is not None or row.version == 1
         if is_next and is_known and (said := self._violation(recorded.event)):
             yield "fold", said
+        yield from self._hold_differences(recorded.event, row)
         self._state = self._next_state(recorded.event, row)
+
+    def _hold_differences(self, event: Event, row: EventRow) -> Iterator[tuple[str, str]]:
+        """Follows each hold by its name, where the sums alone may agree."""
+        holds = self._open_holds
+        if isinstance(event, HoldPlaced):
+            if event.hold_id in holds:
+                yield "holds", f"hold {event.hold_id} is placed while it is open"
+            holds[event.hold_id] = event.hold_amount
+        elif isinstance(event, HoldChanged):
+            placed = holds.pop(event.hold_id, None)
+            if placed != event.hold_amount:
+                detail = f"hold {event.hold_id} of {placed} ends as one of {event.hold_amount}"
+                yield "holds", detail
+        if row.open_holds_after != len(holds):
+            yield "holds", f"{row.open_holds_after} open holds stored, {len(holds)} counted"
 
     def _violation(self, event: Event) -> str | None:
         broken = violation(self._state, event)
@@ -106,29 +132,55 @@ def body_differences(recorded: Recorded, row: EventRow) -> Iterator[tuple[str, o
         ("value_date", event.value_date, row.value_date),
         ("currency", event.currency, row.currency),
     ]
-    if isinstance(event, MoneyMoved):
-        pairs += _money_pairs(event, row)
+    if isinstance(event, AccountOpened):
+        pairs += _opening_pairs(event, row)
     else:
-        pairs += [
-            ("overdraft_limit_after", event.overdraft_limit, row.overdraft_limit_after),
-            ("booked_after", 0, row.booked_after),
-            ("held_after", 0, row.held_after),
-            ("amount", None, row.amount),
-        ]
+        pairs += _changed_pairs(event, row)
     yield from (pair for pair in pairs if pair[1] != pair[2])
 
 
-def _money_pairs(event: MoneyMoved, row: EventRow) -> list[tuple[str, object, object]]:
+_Pairs = list[tuple[str, object, object]]
+
+
+def _opening_pairs(event: AccountOpened, row: EventRow) -> _Pairs:
     return [
-        ("transfer_id", event.transfer_id, row.transfer_id),
-        ("leg", event.leg, row.leg),
-        ("amount", event.amount, row.amount),
+        ("overdraft_limit_after", event.overdraft_limit, row.overdraft_limit_after),
+        ("booked_after", 0, row.booked_after),
+        ("held_after", 0, row.held_after),
+        ("open_holds_after", 0, row.open_holds_after),
+        ("status_after", int(AccountStatus.OPEN), row.status_after),
+        ("amount", None, row.amount),
+        ("transfer_id", None, row.transfer_id),
+        ("hold_id", None, row.hold_id),
+    ]
+
+
+def _changed_pairs(event: AccountChanged, row: EventRow) -> _Pairs:
+    money = event if isinstance(event, MoneyMoved) else None
+    hold = event if isinstance(event, HoldChanged) else None
+    pairs: _Pairs = [
         ("booked_after", event.booked_after, row.booked_after),
         ("held_after", event.held_after, row.held_after),
         ("overdraft_limit_after", event.overdraft_limit_after, row.overdraft_limit_after),
         ("status_after", int(event.status_after), row.status_after),
-        ("reverses_transfer_id", event.reverses_transfer_id, row.reverses_transfer_id),
+        ("transfer_id", None if money is None else money.transfer_id, row.transfer_id),
+        ("leg", None if money is None else money.leg, row.leg),
+        ("amount", None if money is None else money.amount, row.amount),
+        (
+            "reverses_transfer_id",
+            None if money is None else money.reverses_transfer_id,
+            row.reverses_transfer_id,
+        ),
+        ("hold_id", None if hold is None else hold.hold_id, row.hold_id),
+        (
+            "expires_at",
+            event.expires_at if isinstance(event, HoldPlaced) else None,
+            row.expires_at,
+        ),
     ]
+    if hold is not None:
+        pairs.append(("open_holds_after", hold.open_holds_after, row.open_holds_after))
+    return pairs
 
 
 def _stored_state(folded: AccountState | None, row: EventRow) -> AccountState | None:
@@ -139,6 +191,7 @@ def _stored_state(folded: AccountState | None, row: EventRow) -> AccountState | 
         version=row.version,
         booked=row.booked_after,
         held=row.held_after,
+        open_holds=row.open_holds_after,
         overdraft_limit=row.overdraft_limit_after,
         status=AccountStatus(row.status_after),
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from chronos.domain.chart import AccountKind
 from chronos.domain.ids import AccountId
+
+HOLDS_MAX = 500
+"""Most open holds of one account: every copy of its balance carries them all."""
 
 
 class AccountStatus(IntEnum):
@@ -34,6 +37,9 @@ class AccountState:
     version: int
     booked: int
     held: int
+    """Sum of the open holds."""
+    open_holds: int
+    """How many holds are open."""
     overdraft_limit: int | None
     """How far below zero booked minus held may go; None: without bound."""
     status: AccountStatus
@@ -47,3 +53,17 @@ class AccountState:
     def can_pay(self, amount: int) -> bool:
         """Tells whether a debit of this positive amount leaves the account within its limit."""
         return self.overdraft_limit is None or amount <= self.available
+
+
+class FreezeScope(StrEnum):
+    """What a frozen account may not do: pay, or pay and be paid."""
+
+    DEBITS = "debits"
+    ALL = "all"
+
+    @property
+    def status(self) -> AccountStatus:
+        """The status of an account that is frozen so."""
+        return (
+            AccountStatus.FROZEN_ALL if self is FreezeScope.ALL else AccountStatus.FROZEN_DEBITS
+        )

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from chronos.domain.account import AccountState
-from chronos.domain.events import AccountOpened, Event, MoneyMoved
+from chronos.domain.events import (
+    AccountChanged,
+    AccountOpened,
+    Event,
+    HoldChanged,
+    HoldPlaced,
+    MoneyMoved,
+    OverdraftLimitSet,
+)
 from chronos.domain.evolve import evolve
 from chronos.domain.money import within_bounds
 
@@ -22,10 +30,10 @@ def violation(before: AccountState | None, event: Event) -> str | None:
     if isinstance(event, AccountOpened):
         return None
     after = evolve(before, event)
-    return _stored_differs(after, event) or _beyond_bounds(after, event)
+    return _stored_differs(after, event) or _holds_differ(after, event) or _beyond(after, event)
 
 
-def _stored_differs(after: AccountState, event: MoneyMoved) -> str | None:
+def _stored_differs(after: AccountState, event: AccountChanged) -> str | None:
     stored = (
         event.booked_after,
         event.held_after,
@@ -42,9 +50,23 @@ def _stored_differs(after: AccountState, event: MoneyMoved) -> str | None:
     )
 
 
-def _beyond_bounds(after: AccountState, event: MoneyMoved) -> str | None:
+def _holds_differ(after: AccountState, event: AccountChanged) -> str | None:
+    if after.held < 0 or after.open_holds < 0:
+        return f"{after.held} is held in {after.open_holds} holds"
+    if not isinstance(event, HoldChanged) or event.open_holds_after == after.open_holds:
+        return None
+    return f"{event.open_holds_after} open holds stored, {after.open_holds} folded"
+
+
+def _beyond(after: AccountState, event: AccountChanged) -> str | None:
     if not within_bounds(after.booked):
         return f"booked balance {after.booked} is beyond the greatest balance"
-    if event.amount < 0 and after.overdraft_limit is not None and after.available < 0:
-        return f"available balance {after.available} is below zero after a debit"
-    return None
+    if after.overdraft_limit is None or after.available >= 0:
+        return None
+    if isinstance(event, MoneyMoved):
+        takes = event.amount < 0
+    else:
+        takes = isinstance(event, HoldPlaced | OverdraftLimitSet)
+    if not takes:
+        return None
+    return f"available balance {after.available} is below zero after {type(event).__name__}"

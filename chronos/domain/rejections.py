@@ -13,13 +13,26 @@ class RejectionCode(StrEnum):
     EXTERNAL_ID_EXISTS = "external_id_exists"
     ACCOUNT_NOT_FOUND = "account_not_found"
     ACCOUNT_FROZEN = "account_frozen"
+    ACCOUNT_NOT_FROZEN = "account_not_frozen"
     ACCOUNT_CLOSED = "account_closed"
+    ALREADY_REVERSED = "already_reversed"
     BALANCE_LIMIT = "balance_limit"
+    BALANCE_NOT_ZERO = "balance_not_zero"
+    CAPTURE_EXCEEDS_HOLD = "capture_exceeds_hold"
     CURRENCY_MISMATCH = "currency_mismatch"
     DATE_INVALID = "date_invalid"
+    HOLD_EXISTS = "hold_exists"
+    HOLD_NOT_FOUND = "hold_not_found"
+    HOLD_NOT_OPEN = "hold_not_open"
+    HOLDS_OPEN = "holds_open"
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    NOT_REVERSIBLE = "not_reversible"
+    POSITION_ACCOUNT_MISSING = "position_account_missing"
     SAME_ACCOUNT = "same_account"
+    TOO_MANY_HOLDS = "too_many_holds"
     TRANSFER_EXISTS = "transfer_exists"
+    TRANSFER_NOT_FOUND = "transfer_not_found"
+    UNBALANCED = "unbalanced"
     VERSION_CONFLICT = "version_conflict"
 
 
@@ -32,3 +45,5 @@ class Rejected:
     """One sentence for a person, with the values that led to the refusal."""
     pointer: str | None = None
     """The field of the request that the rule speaks of, as a JSON pointer."""
+    in_path: bool = False
+    """Whether the rule speaks of what the request's address names."""

@@ -1,46 +1,55 @@
-"""Booking a batch: each attempt decided on the states that the ones before it left.
+"""Booking: each attempt decided on the states that the ones before it left.
 
 Pure but for the identifiers, which come from an `IdSource`. Runs between the reads and the
 insert of one command transaction, while its locks are held: so no I/O, and no long work.
+
+A batch is several attempts under one key. Its items are decided in turn like any others; an
+atomic batch with one refusal leaves nothing but its own receipt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from chronos.clock import IdSource
 from chronos.domain.account import AccountState
 from chronos.domain.decide import decide
-from chronos.domain.events import AccountOpened, Event, MoneyMoved
+from chronos.domain.events import AccountOpened, Event
 from chronos.domain.evolve import evolve
-from chronos.domain.ids import AccountId, EventId, TransferId
+from chronos.domain.ids import AccountId, EventId
 from chronos.domain.rejections import Rejected
-from chronos.domain.states import States
 from chronos.ledger.needs import needs_of
+from chronos.ledger.page import Page
+from chronos.ledger.rows import account_row, event_row
 from chronos.wire.booking import (
-    AccountRow,
+    AnyAttempt,
     Attempt,
+    BatchAttempt,
     Booked,
-    EventRow,
     Found,
-    KeyName,
     OutboxRow,
     ReceiptRow,
     StoredReceipt,
 )
-from chronos.wire.codec import SCHEMA_VERSION, Recorded, encode_event, event_hash
-from chronos.wire.headers import encode_headers, event_headers
+from chronos.wire.codec import Recorded, encode_event, event_hash
+from chronos.wire.headers import Headers, encode_headers, event_headers
 from chronos.wire.receipt import (
     Receipt,
     accepted_receipt,
+    batch_receipt,
+    batch_rejected_receipt,
     problem_receipt,
     rejected_receipt,
     replayed_receipt,
 )
+from chronos.wire.rejection import rejection_record
 from chronos.wire.topics import Names, partition_of, shard_of
+
+REFUSED = 400
+"""Receipts from this status on are refusals."""
+BATCH = "Batch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,179 +63,209 @@ class Bookkeeper:
     zone: ZoneInfo
     """Its calendar gives the booking date."""
 
-    def book(self, attempts: Sequence[Attempt], found: Found) -> Booked:
-        """Decides each attempt in order and gives what the batch writes.
+    def book(self, attempts: Sequence[AnyAttempt], found: Found) -> Booked:
+        """Decides each attempt in order and gives what the transaction writes.
 
-        A key that was used before, in the journal or earlier in the batch, is answered with its
-        receipt if the request means the same, and refused otherwise; neither writes a row.
+        A key that was used before, in the journal or earlier in the transaction, is answered
+        with its receipt if the request means the same, and refused otherwise; neither writes a
+        row.
 
         Raises:
             IndexError: The store drew fewer positions than the attempts need.
         """
-        page = _Page.of(self, found)
-        receipts = tuple(page.receipt_for(attempt) for attempt in attempts)
+        booking = _Booking(self, Page.of(found, self.zone), _reverses(attempts))
+        receipts = tuple(booking.receipt_for(attempt) for attempt in attempts)
+        rows = booking.page.written
         return Booked(
             receipts=receipts,
-            event_rows=tuple(page.event_rows),
-            outbox_rows=tuple(page.outbox_rows),
-            receipt_rows=tuple(page.receipt_rows),
-            account_rows=tuple(page.account_rows),
+            event_rows=tuple(rows.events),
+            outbox_rows=tuple(rows.outbox),
+            receipt_rows=tuple(rows.receipts),
+            account_rows=tuple(rows.accounts),
         )
 
 
-@dataclass(slots=True, kw_only=True)
-class _Page:
-    """The states as they change while a batch is decided, and the rows written so far."""
+@dataclass(frozen=True, slots=True)
+class _Booking:
+    """One command transaction while it is decided."""
 
     keeper: Bookkeeper
-    found: Found
-    recorded_at: datetime
-    states: dict[AccountId, AccountState]
-    hashes: dict[AccountId, bytes]
-    transfers: set[TransferId]
-    external_ids: dict[str, AccountId]
-    receipts: dict[KeyName, StoredReceipt]
-    world: States
-    """What decisions see: the three mappings above, as they are at that moment."""
-    positions_used: int = 0
-    event_rows: list[EventRow] = field(default_factory=list)
-    outbox_rows: list[OutboxRow] = field(default_factory=list)
-    receipt_rows: list[ReceiptRow] = field(default_factory=list)
-    account_rows: list[AccountRow] = field(default_factory=list)
+    page: Page
+    reverses: bool
+    """Whether any of its commands is a reversal, which looks at entries."""
 
-    @classmethod
-    def of(cls, keeper: Bookkeeper, found: Found) -> _Page:
-        """Starts from what was found.
-
-        One instant for the whole batch: PostgreSQL's clock, or the newest head's if that clock
-        went back, so that time never goes back for an account and both postings agree.
-        """
-        newest = max((head.recorded_at for head in found.heads.values()), default=found.now)
-        recorded_at = max(found.now, newest).astimezone(UTC)
-        states = {account: head.state for account, head in found.heads.items()}
-        transfers, external_ids = set(found.transfers), dict(found.external_ids)
-        return cls(
-            keeper=keeper,
-            found=found,
-            recorded_at=recorded_at,
-            states=states,
-            hashes={account: head.hash for account, head in found.heads.items()},
-            transfers=transfers,
-            external_ids=external_ids,
-            receipts=dict(found.receipts),
-            world=States(
-                accounts=states,
-                transfers=transfers,
-                external_ids=external_ids,
-                booking_date=recorded_at.astimezone(keeper.zone).date(),
-            ),
-        )
-
-    def receipt_for(self, attempt: Attempt) -> Receipt:
+    def receipt_for(self, attempt: AnyAttempt) -> Receipt:
         """Answers one attempt: replay, conflict of keys, or a decision."""
-        stored = self.receipts.get(attempt.key)
+        stored = self.page.known.receipts.get(attempt.key)
         if stored is not None:
             return _replay_or_conflict(attempt, stored)
-        if attempt.key in self.found.busy_keys:
-            return problem_receipt(
-                "idempotency_in_progress",
-                "The first request with this Idempotency-Key is not finished; repeat this one.",
-                instance=attempt.instance,
-                request_id=attempt.request_id,
-                retry_after_s=1,
-            )
-        return self._decided(attempt)
+        if isinstance(attempt, Attempt):
+            if attempt.key in self.page.found.busy_keys:
+                return _in_progress(attempt)
+            return self._decided(attempt)
+        return self._batch(attempt)
+
+    def _batch(self, batch: BatchAttempt) -> Receipt:
+        busy = self.page.found.busy_keys
+        if busy and not busy.isdisjoint((batch.key, *(item.key for item in batch.items))):
+            return _in_progress(batch)
+        mark = self.page.mark() if batch.is_atomic else None
+        first_row = len(self.page.written.events)
+        receipts: list[Receipt] = []
+        for index, item in enumerate(batch.items):
+            receipt = self.receipt_for(item)
+            if mark is not None and receipt.status >= REFUSED:
+                self.page.go_back(mark)
+                return self._rejected_batch(batch, receipt, index)
+            receipts.append(receipt)
+        changed = self.page.written.events[first_row:]
+        states = self.page.known.states
+        position = self.page.next_position()
+        receipt = batch_receipt(
+            receipts,
+            is_atomic=batch.is_atomic,
+            position=changed[-1].position if changed else position,
+            accounts={
+                AccountId(row.account_id): states[AccountId(row.account_id)] for row in changed
+            },
+        )
+        self._keep_receipt(batch, receipt, position=position, account_id=None, command=BATCH)
+        return receipt
+
+    def _rejected_batch(self, batch: BatchAttempt, refused: Receipt, index: int) -> Receipt:
+        receipt = batch_rejected_receipt(
+            refused, index, instance=batch.instance, request_id=batch.request_id
+        )
+        account_id = _first_account(batch.items[index])
+        position = self.page.next_position()
+        self._keep_receipt(
+            batch, receipt, position=position, account_id=account_id, command=BATCH
+        )
+        return receipt
 
     def _decided(self, attempt: Attempt) -> Receipt:
-        outcome = decide(self.world, attempt.command)
+        command = attempt.command
+        outcome = decide(self.page.seen, command)
         if isinstance(outcome, Rejected):
             receipt = rejected_receipt(
                 outcome, instance=attempt.instance, request_id=attempt.request_id
             )
-            self._keep_receipt(attempt, receipt, self._next_position())
-            return receipt
-        recorded = [self._record(attempt, event) for event in outcome.events]
-        receipt = accepted_receipt(attempt.command, recorded, self.states)
-        self._keep_receipt(attempt, receipt, recorded[-1].position)
+            position = self.page.next_position()
+        else:
+            recorded = [self._record(attempt, event) for event in outcome.events]
+            if self.reverses:
+                self.page.note_entry(recorded)
+            receipt = accepted_receipt(command, recorded, self.page.known.states)
+            if not attempt.has_own_key:
+                return receipt
+            position = recorded[-1].position
+        self._keep_receipt(
+            attempt,
+            receipt,
+            position=position,
+            account_id=_first_account(attempt),
+            command=type(command).__name__,
+        )
         return receipt
 
     def _record(self, attempt: Attempt, event: Event) -> Recorded:
+        page = self.page
         recorded = Recorded(
             event=event,
             event_id=EventId(self.keeper.ids.event_id()),
-            position=self._next_position(),
-            recorded_at=self.recorded_at,
+            position=page.next_position(),
+            recorded_at=page.recorded_at,
             principal=attempt.principal,
             correlation_id=attempt.request_id,
             causation_id=attempt.idempotency_key,
         )
         account_id = event.account_id
         body = encode_event(recorded)
-        digest = event_hash(self.hashes.get(account_id), body)
-        state = evolve(self.states.get(account_id), event)
-        self.states[account_id] = state
-        self.hashes[account_id] = digest
-        self.event_rows.append(_event_row(recorded, state, digest, body))
-        self.outbox_rows.append(self._outbox_row(attempt, recorded, digest, body))
+        digest = event_hash(page.known.hashes.get(account_id), body)
+        state: AccountState = evolve(page.known.states.get(account_id), event)
+        page.note(event, state, digest)
+        page.written.events.append(event_row(recorded, state, digest, body))
+        headers = event_headers(recorded, digest, attempt.traceparent)
+        self._publish(self.keeper.names.events, account_id, recorded.position, headers, body)
         if isinstance(event, AccountOpened):
-            self._note_opening(event)
-        else:
-            self.transfers.add(event.transfer_id)
+            page.written.accounts.append(account_row(event, page.recorded_at))
         return recorded
 
-    def _note_opening(self, event: AccountOpened) -> None:
-        if event.external_id is not None:
-            self.external_ids[event.external_id] = event.account_id
-        self.account_rows.append(
-            AccountRow(
-                event.account_id,
-                event.currency,
-                event.kind.value,
-                event.external_id,
-                self.recorded_at,
+    def _publish(
+        self, topic: str, account_id: str, position: int, headers: Headers, value: bytes
+    ) -> None:
+        keeper = self.keeper
+        key = account_id.encode()
+        partition = partition_of(key, keeper.partitions)
+        self.page.written.outbox.append(
+            OutboxRow(
+                position,
+                shard_of(partition, keeper.shards),
+                partition,
+                topic,
+                key,
+                encode_headers(headers),
+                value,
             )
         )
 
-    def _outbox_row(
-        self, attempt: Attempt, recorded: Recorded, digest: bytes, body: bytes
-    ) -> OutboxRow:
-        keeper = self.keeper
-        key = recorded.event.account_id.encode()
-        partition = partition_of(key, keeper.partitions)
-        return OutboxRow(
-            recorded.position,
-            shard_of(partition, keeper.shards),
-            partition,
-            keeper.names.events,
-            key,
-            encode_headers(event_headers(recorded, digest, attempt.traceparent)),
-            body,
-        )
-
-    def _keep_receipt(self, attempt: Attempt, receipt: Receipt, position: int) -> None:
-        self.receipts[attempt.key] = StoredReceipt(
+    def _keep_receipt(
+        self,
+        attempt: AnyAttempt,
+        receipt: Receipt,
+        *,
+        position: int,
+        account_id: AccountId | None,
+        command: str,
+    ) -> None:
+        page = self.page
+        page.known.receipts[attempt.key] = StoredReceipt(
             request_hash=attempt.request_hash, status=receipt.status, body=receipt.body
         )
-        self.receipt_rows.append(
-            ReceiptRow(
-                attempt.principal,
-                attempt.idempotency_key,
-                attempt.request_hash,
-                receipt.status,
-                receipt.body,
-                position,
-                needs_of(attempt.command).accounts[0],
-                self.recorded_at,
-            )
+        row = ReceiptRow(
+            attempt.principal,
+            attempt.idempotency_key,
+            attempt.request_hash,
+            receipt.status,
+            receipt.body,
+            position,
+            account_id,
+            page.recorded_at,
+            command,
         )
+        page.written.receipts.append(row)
+        if receipt.status >= REFUSED and account_id in page.known.states:
+            headers, value = rejection_record(row, account_id)
+            headers.append(("traceparent", attempt.traceparent.encode()))
+            topic = self.keeper.names.rejections
+            self._publish(topic, account_id, position, headers, value)
 
-    def _next_position(self) -> int:
-        position = self.found.positions[self.positions_used]
-        self.positions_used += 1
-        return position
+
+def _first_account(attempt: Attempt) -> AccountId | None:
+    """Gives the account that a command is about: a refusal is published under it."""
+    accounts = (*attempt.also, *needs_of(attempt.command).accounts)
+    return accounts[0] if accounts else None
 
 
-def _replay_or_conflict(attempt: Attempt, stored: StoredReceipt) -> Receipt:
+def _reverses(attempts: Sequence[AnyAttempt]) -> bool:
+    for attempt in attempts:
+        items = (attempt,) if isinstance(attempt, Attempt) else attempt.items
+        if any(needs_of(item.command).entries for item in items):
+            return True
+    return False
+
+
+def _in_progress(attempt: AnyAttempt) -> Receipt:
+    return problem_receipt(
+        "idempotency_in_progress",
+        "The first request with this Idempotency-Key is not finished; repeat this one.",
+        instance=attempt.instance,
+        request_id=attempt.request_id,
+        retry_after_s=1,
+    )
+
+
+def _replay_or_conflict(attempt: AnyAttempt, stored: StoredReceipt) -> Receipt:
     if stored.request_hash == attempt.request_hash:
         return replayed_receipt(stored.status, stored.body)
     return problem_receipt(
@@ -235,33 +274,4 @@ def _replay_or_conflict(attempt: Attempt, stored: StoredReceipt) -> Receipt:
         "choose a new key for a new intention.",
         instance=attempt.instance,
         request_id=attempt.request_id,
-    )
-
-
-def _event_row(recorded: Recorded, state: AccountState, digest: bytes, body: bytes) -> EventRow:
-    event = recorded.event
-    money = event if isinstance(event, MoneyMoved) else None
-    return EventRow(
-        recorded.position,
-        event.account_id,
-        event.version,
-        recorded.event_id,
-        type(event).__name__,
-        SCHEMA_VERSION,
-        None if money is None else money.transfer_id,
-        None if money is None else money.leg,
-        None,
-        None if money is None else money.reverses_transfer_id,
-        None,
-        event.currency,
-        None if money is None else money.amount,
-        state.booked,
-        state.held,
-        state.overdraft_limit,
-        int(state.status),
-        recorded.principal,
-        event.value_date,
-        recorded.recorded_at,
-        digest,
-        body,
     )

@@ -2,28 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
-from chronos.domain.commands import Command, OpenAccount, TransferFunds
+from chronos.domain.commands import (
+    AnnotateAccount,
+    CaptureHold,
+    CloseAccount,
+    Command,
+    EntryCommand,
+    ExchangeFunds,
+    ExpireHold,
+    FreezeAccount,
+    HoldCommand,
+    OpenAccount,
+    PlaceHold,
+    PostEntries,
+    ReverseTransfer,
+    SetOverdraftLimit,
+    TransferFunds,
+    UnfreezeAccount,
+    VoidHold,
+)
+from chronos.domain.ids import AccountId
 from chronos.wire.booking import Needs
+
+POSTINGS_MAX = 100
+"""Most postings of one journal entry, so most events of its reversal."""
 
 
 def needs_of(command: Command) -> Needs:
-    """Tells what a command must have locked and read, and how many events it writes at most."""
+    """Tells what a command must have locked and read, and how many events it writes at most.
+
+    The accounts are those that the command names; those that it only refers to (of a hold, of a
+    transfer to be reversed) are looked up before, by `chronos.ledger.resolve`.
+    """
     match command:
+        case TransferFunds() | PostEntries() | ExchangeFunds() | ReverseTransfer():
+            return _needs_of_entry(command)
+        case PlaceHold() | CaptureHold() | VoidHold() | ExpireHold():
+            return _needs_of_hold(command)
         case OpenAccount():
+            external_id = command.external_id
             return Needs(
                 accounts=(command.account_id,),
-                transfers=(),
-                external_ids=() if command.external_id is None else (command.external_id,),
+                external_ids=() if external_id is None else (external_id,),
                 events_max=1,
             )
+        case (
+            SetOverdraftLimit()
+            | FreezeAccount()
+            | UnfreezeAccount()
+            | CloseAccount()
+            | AnnotateAccount()
+        ):
+            return Needs(accounts=(command.account_id,), events_max=1)
+        case _:
+            assert_never(command)
+
+
+def _needs_of_entry(command: EntryCommand) -> Needs:
+    transfers = (command.transfer_id,)
+    accounts: tuple[AccountId, ...]
+    match command:
         case TransferFunds():
+            accounts = (command.source, command.destination)
+            return Needs(accounts=accounts, transfers=transfers, events_max=2)
+        case PostEntries():
+            accounts = tuple(posting.account_id for posting in command.postings)
+            return Needs(accounts=accounts, transfers=transfers, events_max=len(accounts))
+        case ExchangeFunds():
+            positions = _known(command.sell_position, command.buy_position)
+            accounts = (command.source, command.destination, *positions)
+            return Needs(accounts=accounts, transfers=transfers, events_max=4)
+        case ReverseTransfer():
             return Needs(
-                accounts=(command.source, command.destination),
-                transfers=(command.transfer_id,),
-                external_ids=(),
-                events_max=2,
+                accounts=(),
+                transfers=transfers,
+                entries=(command.reverses,),
+                events_max=POSTINGS_MAX,
             )
         case _:
             assert_never(command)
+
+
+def _needs_of_hold(command: HoldCommand) -> Needs:
+    holds = (command.hold_id,)
+    match command:
+        case PlaceHold():
+            return Needs(accounts=(command.account_id,), holds=holds, events_max=1)
+        case CaptureHold():
+            return Needs(
+                accounts=(command.destination,),
+                transfers=(command.transfer_id,),
+                holds=holds,
+                events_max=3,
+            )
+        case VoidHold() | ExpireHold():
+            return Needs(accounts=(), holds=holds, events_max=1)
+        case _:
+            assert_never(command)
+
+
+def _known(*accounts: AccountId | None) -> Iterable[AccountId]:
+    return (account for account in accounts if account is not None)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chronos.wire.booking import Attempt
+from chronos.wire.booking import AnyAttempt
 from chronos.wire.receipt import Receipt
+from chronos.wire.references import Referred, Wanted
 
 
 class Journal(Protocol):
     """Commits attempts, many in one transaction if it likes, and answers each."""
 
-    async def submit(self, attempt: Attempt) -> Receipt:
+    async def submit(self, attempt: AnyAttempt) -> Receipt:
         """Commits one attempt and gives its receipt, or the stored one of the same key.
 
         Raises:
@@ -21,8 +22,20 @@ class Journal(Protocol):
         """
         ...
 
-    async def preview(self, attempt: Attempt) -> Receipt:
+    async def preview(self, attempt: AnyAttempt) -> Receipt:
         """Decides an attempt on the present state and writes nothing.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        ...
+
+
+class References(Protocol):
+    """Looks up the accounts that commands refer to without naming them."""
+
+    async def refer(self, wanted: Wanted) -> Referred:
+        """Looks up all that is wanted, as it is committed now.
 
         Raises:
             Unavailable: PostgreSQL does not answer.

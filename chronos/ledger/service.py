@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chronos.ledger.ports import Journal
-from chronos.wire.booking import Attempt
+from chronos.ledger.ports import Journal, References
+from chronos.ledger.resolve import resolved
+from chronos.wire.booking import AnyAttempt
 from chronos.wire.receipt import Receipt
 
 OK = 200
@@ -14,24 +15,25 @@ OK = 200
 class Ledger:
     """Executes commands: exactly once for each principal and idempotency key."""
 
-    def __init__(self, journal: Journal):
+    def __init__(self, journal: Journal, references: References):
         self._journal = journal
+        self._references = references
 
-    async def execute(self, attempt: Attempt) -> Receipt:
+    async def execute(self, attempt: AnyAttempt) -> Receipt:
         """Executes an attempt, or gives the receipt of the earlier one with its key.
 
         Raises:
             Unavailable: The outcome is unknown; the same attempt may be sent again.
         """
-        return await self._journal.submit(attempt)
+        return await self._journal.submit(await resolved(attempt, self._references))
 
-    async def preview(self, attempt: Attempt) -> Receipt:
+    async def preview(self, attempt: AnyAttempt) -> Receipt:
         """Tells what an attempt would bring now, with status 200 if granted; changes nothing.
 
         Raises:
             Unavailable: PostgreSQL does not answer.
         """
-        receipt = await self._journal.preview(attempt)
+        receipt = await self._journal.preview(await resolved(attempt, self._references))
         if receipt.location is None:
             return receipt
         return replace(receipt, status=OK, location=None)

@@ -40,12 +40,12 @@ from chronos.store.statements import (
     begin_and_lock,
 )
 from chronos.telemetry import metrics
-from chronos.wire.booking import Attempt, Booked, Found, KeyName
+from chronos.wire.booking import AnyAttempt, Booked, Found, KeyName
 
 TRANSACTION_DEADLINE_S: Final = 6.0
 """Above the role's `transaction_timeout`: the server is to end a slow transaction, not we."""
 
-Book = Callable[[Sequence[Attempt], Found], Booked]
+Book = Callable[[Sequence[AnyAttempt], Found], Booked]
 """Decides a batch on what was found for it; the ledger's `Bookkeeper.book`. Pure."""
 
 _CONFLICTS: Final = (

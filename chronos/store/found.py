@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from chronos.domain.account import AccountState, AccountStatus
 from chronos.domain.chart import AccountKind
 from chronos.domain.commands import Command
-from chronos.domain.ids import AccountId
+from chronos.domain.events import HoldPlaced
+from chronos.domain.ids import AccountId, HoldId, TransferId
+from chronos.domain.states import BookedPosting, HoldState, HoldStatus, JournalEntry
+from chronos.errors import InvariantBroken
 from chronos.store.locks import blocking_locks, key_lock
-from chronos.wire.booking import Attempt, Found, Head, KeyName, Needs, StoredReceipt
+from chronos.wire.booking import (
+    AnyAttempt,
+    Attempt,
+    Found,
+    Head,
+    KeyName,
+    Needs,
+    StoredReceipt,
+)
+from chronos.wire.codec import decode_event
+from chronos.wire.documents import HOLD_ENDS
 
 NeedsOf = Callable[[Command], Needs]
 """Tells what a command must have locked and read; the ledger's `needs_of`."""
@@ -20,20 +35,51 @@ NeedsOf = Callable[[Command], Needs]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One attempt with what follows from it alone, worked out once."""
+    """One attempt, or batch of attempts, with what follows from it alone, worked out once."""
 
-    attempt: Attempt
-    needs: Needs
+    attempt: AnyAttempt
+    needs: tuple[Needs, ...]
+    """One for each command, with the accounts that were looked up for it."""
     blocking: frozenset[int]
     """Locks to wait for."""
-    key: int
-    """Lock of its idempotency key."""
+    keys: Mapping[int, KeyName]
+    """Its idempotency keys, by the number of their lock."""
 
     @classmethod
-    def of(cls, attempt: Attempt, needs_of: NeedsOf) -> Self:
+    def of(cls, attempt: AnyAttempt, needs_of: NeedsOf) -> Self:
         """Works out what an attempt needs, and the numbers of its locks."""
-        needs = needs_of(attempt.command)
-        return cls(attempt, needs, blocking_locks(needs), key_lock(attempt.key))
+        if isinstance(attempt, Attempt):
+            needs = _needs(attempt, needs_of)
+            return cls(
+                attempt, (needs,), blocking_locks(needs), {key_lock(attempt.key): attempt.key}
+            )
+        every = tuple(_needs(item, needs_of) for item in attempt.items)
+        named = [attempt.key, *(item.key for item in attempt.items if item.has_own_key)]
+        return cls(
+            attempt,
+            every,
+            frozenset().union(*(blocking_locks(needs) for needs in every)),
+            {key_lock(key): key for key in named},
+        )
+
+    @property
+    def commands(self) -> int:
+        """How many commands it holds."""
+        return len(self.needs)
+
+    @property
+    def positions(self) -> int:
+        """How many positions it uses at most: its events, or a refusal for each command."""
+        own = 0 if isinstance(self.attempt, Attempt) else 1
+        return own + sum(needs.events_max for needs in self.needs)
+
+
+def _needs(attempt: Attempt, needs_of: NeedsOf) -> Needs:
+    needs, also = needs_of(attempt.command), attempt.also
+    if needs.entries:
+        # A reversal has as many postings as what it reverses; unknown, it is refused.
+        return replace(needs, accounts=also, events_max=max(1, len(also)))
+    return replace(needs, accounts=(*also, *needs.accounts)) if also else needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +92,26 @@ class Wanted:
     accounts: tuple[str, ...]
     transfers: tuple[str, ...]
     external_ids: tuple[str, ...]
+    holds: tuple[str, ...]
+    entries: tuple[str, ...]
     positions: int
 
     @classmethod
     def of(cls, batch: Sequence[Prepared]) -> Self:
         """Adds up the needs of the attempts, each name once."""
-        needs = [prepared.needs for prepared in batch]
+        needs = [one for prepared in batch for one in prepared.needs]
+        keys: dict[int, KeyName] = {}
+        for prepared in batch:
+            keys.update(prepared.keys)
         return cls(
             blocking=frozenset().union(*(prepared.blocking for prepared in batch)),
-            keys={prepared.key: prepared.attempt.key for prepared in batch},
+            keys=keys,
             accounts=_once(n.accounts for n in needs),
             transfers=_once(n.transfers for n in needs),
             external_ids=_once(n.external_ids for n in needs),
-            positions=sum(n.events_max for n in needs),
+            holds=_once(n.holds for n in needs),
+            entries=_once(n.entries for n in needs),
+            positions=sum(prepared.positions for prepared in batch),
         )
 
     def parameters(self) -> tuple[Any, ...]:
@@ -71,6 +124,8 @@ class Wanted:
             self.external_ids,
             [principal for principal, _ in names],
             [key for _, key in names],
+            self.holds,
+            self.entries,
         )
 
 
@@ -84,6 +139,8 @@ def found_in(row: Any, busy_keys: frozenset[KeyName], zone: ZoneInfo) -> Found:
             (principal, key): StoredReceipt(request_hash=digest, status=status, body=body)
             for principal, key, digest, status, body in row["receipts"]
         },
+        holds=dict(_hold(body, ended) for body, ended in row["holds"]),
+        entries=_entries(row["entries"]),
         busy_keys=busy_keys,
         now=row["now"],
         positions=tuple(row["positions"]),
@@ -91,8 +148,20 @@ def found_in(row: Any, busy_keys: frozenset[KeyName], zone: ZoneInfo) -> Found:
 
 
 def account_state(columns: Sequence[Any], zone: ZoneInfo) -> AccountState:
-    """Reads id, currency, kind, version, booked, held, limit, status and opened_at."""
-    name, currency, kind, version, booked, held, limit, status, opened_at = columns
+    """Reads the columns of an account's head, from its id to `open_holds_after`."""
+    (
+        name,
+        currency,
+        kind,
+        version,
+        booked,
+        held,
+        limit,
+        status,
+        opened_at,
+        opened_on,
+        holds,
+    ) = columns
     return AccountState(
         account_id=AccountId(name),
         currency=currency,
@@ -100,15 +169,46 @@ def account_state(columns: Sequence[Any], zone: ZoneInfo) -> AccountState:
         version=version,
         booked=booked,
         held=held,
+        open_holds=holds,
         overdraft_limit=limit,
         status=AccountStatus(status),
-        opened_on=opened_at.astimezone(zone).date(),
+        opened_on=opened_on or opened_at.astimezone(zone).date(),
     )
 
 
 def _head(columns: Sequence[Any], zone: ZoneInfo) -> Head:
     *account, digest, recorded_at = columns
     return Head(state=account_state(account, zone), hash=digest, recorded_at=recorded_at)
+
+
+def _hold(body: bytes, ended: str | None) -> tuple[HoldId, HoldState]:
+    event = decode_event(body).event
+    if not isinstance(event, HoldPlaced):
+        raise InvariantBroken("the row of a placed hold has the body of another event")
+    hold = HoldState(
+        hold_id=event.hold_id,
+        account_id=event.account_id,
+        amount=event.hold_amount,
+        expires_at=event.expires_at,
+        status=HoldStatus.OPEN if ended is None else HOLD_ENDS[ended],
+    )
+    return hold.hold_id, hold
+
+
+def _entries(rows: Iterable[Sequence[Any]]) -> dict[TransferId, JournalEntry]:
+    entries: dict[TransferId, JournalEntry] = {}
+    for transfer_id, postings in groupby(rows, key=itemgetter(0)):
+        lines = list(postings)
+        entries[TransferId(transfer_id)] = JournalEntry(
+            transfer_id=TransferId(transfer_id),
+            postings=tuple(
+                BookedPosting(AccountId(account_id), amount, currency)
+                for _, account_id, amount, currency, _, _ in lines
+            ),
+            reverses=lines[0][4],
+            reversed_by=lines[0][5],
+        )
+    return entries
 
 
 def _once(names: Iterable[Iterable[str]]) -> tuple[str, ...]:

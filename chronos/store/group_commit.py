@@ -17,7 +17,8 @@ transaction → each waiting caller gets its receipt.
 * A caller that gives up takes only itself away. An attempt for which nobody waits any more, and
   which no lane has taken, is not run.
 
-Bounds: `pending_max` attempts, `batch_max` of them and `LOCKS_MAX` locks in a transaction,
+Bounds: `pending_max` attempts, `batch_max` commands and `LOCKS_MAX` locks in a transaction (a
+batch that somebody sent as one is never parted: it may hold more commands, alone), and
 `deadline_s` for each caller, `ALONE_TRIES_MAX` tries for an attempt that keeps losing.
 """
 
@@ -36,10 +37,12 @@ from chronos.store.faults import SERVICE
 from chronos.store.found import NeedsOf, Prepared
 from chronos.store.locks import LOCKS_MAX
 from chronos.telemetry import metrics
-from chronos.wire.booking import Attempt, Booked, KeyName
+from chronos.wire.booking import AnyAttempt, Booked, KeyName
 from chronos.wire.receipt import Receipt, problem_receipt
 
 ALONE_TRIES_MAX: Final = 5
+POSITIONS_MAX: Final = 10_000
+"""Most events of one batch: what one transaction writes well within its time-out."""
 _STOPPING: Final = "this process is stopping"
 
 
@@ -58,7 +61,7 @@ class Committer(Protocol):
 class Previewer(Protocol):
     """Decides without writing: a `Preview`, or a fake."""
 
-    async def preview(self, attempt: Attempt) -> Receipt:
+    async def preview(self, attempt: AnyAttempt) -> Receipt:
         """Tells what the attempt would bring now."""
         ...
 
@@ -88,7 +91,7 @@ class _Job:
     waiters: list[asyncio.Future[Receipt]] = field(default_factory=list)
 
     @property
-    def attempt(self) -> Attempt:
+    def attempt(self) -> AnyAttempt:
         return self.prepared.attempt
 
     def is_abandoned(self) -> bool:
@@ -129,7 +132,7 @@ class GroupCommit:
         """Stops as `close` does."""
         await self.close()
 
-    async def submit(self, attempt: Attempt) -> Receipt:
+    async def submit(self, attempt: AnyAttempt) -> Receipt:
         """Commits one attempt and gives its receipt, or the stored one of the same key.
 
         Raises:
@@ -141,9 +144,11 @@ class GroupCommit:
             raise Unavailable(SERVICE, _STOPPING)
         job = self._jobs.get(attempt.key)
         if job is None:
-            job = self._enqueue(attempt)
+            job = self._enqueue(attempt)  # None when no transaction could hold it
         elif job.attempt.request_hash != attempt.request_hash:
             return _reused(attempt)
+        if job is None:
+            return _too_large(attempt)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Receipt] = loop.create_future()
         job.waiters.append(waiter)
@@ -153,7 +158,7 @@ class GroupCommit:
         finally:
             deadline.cancel()
 
-    async def preview(self, attempt: Attempt) -> Receipt:
+    async def preview(self, attempt: AnyAttempt) -> Receipt:
         """Decides an attempt on the present state and writes nothing.
 
         Raises:
@@ -180,11 +185,13 @@ class GroupCommit:
         for committer in self._committers:
             await committer.close()
 
-    def _enqueue(self, attempt: Attempt) -> _Job:
+    def _enqueue(self, attempt: AnyAttempt) -> _Job | None:
         if len(self._jobs) >= self._limits.pending_max:
             raise Overloaded(SERVICE, f"{len(self._jobs)} commands are waiting already")
         prepared = Prepared.of(attempt, self._needs_of)
-        locks = prepared.blocking | {prepared.key}
+        locks = prepared.blocking | prepared.keys.keys()
+        if len(locks) > LOCKS_MAX or prepared.positions > POSITIONS_MAX:
+            return None
         job = _Job(prepared, locks, perf_counter())
         self._jobs[attempt.key] = job
         self._queue.append(job)
@@ -211,22 +218,29 @@ class GroupCommit:
         taken: set[int] = set()
         kept_out = set(self._held)
         most = self._limits.batch_max
-        while self._queue and len(batch) < most and len(left) < most:
+        commands = 0
+        while self._queue and commands < most and len(left) < most:
             job = self._queue.popleft()
             if job.is_abandoned():
                 self._forget(job)
             elif not job.locks.isdisjoint(kept_out):
                 kept_out |= job.locks
                 left.append(job)
-            elif batch and len(taken) + len(job.locks) > LOCKS_MAX:
+            elif batch and self._would_overfill(job, commands, len(taken)):
                 left.append(job)
                 break
             else:
+                commands += job.prepared.commands
                 taken |= job.locks
                 batch.append(job)
         self._queue.extendleft(reversed(left))
         self._held |= taken
         return batch
+
+    def _would_overfill(self, job: _Job, commands: int, locks: int) -> bool:
+        if commands + job.prepared.commands > max(self._limits.batch_max, 1):
+            return True
+        return locks + len(job.locks) > LOCKS_MAX
 
     async def _run(self, committer: Committer, batch: list[_Job]) -> None:
         """Commits a batch; whatever happens, every job of it ends and its locks are free."""
@@ -308,11 +322,21 @@ def _give_up(waiter: asyncio.Future[Receipt]) -> None:
         waiter.set_exception(DeadlineExceeded(SERVICE, "no receipt within the deadline"))
 
 
-def _reused(attempt: Attempt) -> Receipt:
+def _reused(attempt: AnyAttempt) -> Receipt:
     return problem_receipt(
         "idempotency_key_reused",
         f"Idempotency-Key {attempt.idempotency_key} is being used for another request; "
         "choose a new key for a new intention.",
+        instance=attempt.instance,
+        request_id=attempt.request_id,
+    )
+
+
+def _too_large(attempt: AnyAttempt) -> Receipt:
+    return problem_receipt(
+        "batch_too_large",
+        f"One transaction takes at most {POSITIONS_MAX} events and {LOCKS_MAX} accounts and "
+        "ids; send the batch in parts.",
         instance=attempt.instance,
         request_id=attempt.request_id,
     )

@@ -19,11 +19,12 @@ LOCKS_MAX: Final = 4096
 
 
 def blocking_locks(needs: Needs) -> frozenset[int]:
-    """Gives the locks to wait for: accounts, and the ids that a command would take."""
+    """Gives the locks to wait for: accounts, holds, and the ids that a command takes."""
     return frozenset(
         (
             *(_account(account_id) for account_id in needs.accounts),
             *(_number("transfer", transfer_id) for transfer_id in needs.transfers),
+            *(_number("hold", hold_id) for hold_id in needs.holds),
             *(_number("external", external_id) for external_id in needs.external_ids),
         )
     )

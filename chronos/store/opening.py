@@ -14,6 +14,7 @@ from chronos.store.group_commit import GroupCommit, Limits
 from chronos.store.pool import LOOKUPS_ONLY, Pool
 from chronos.store.preview import Preview
 from chronos.store.reads import Reads
+from chronos.store.references import References
 
 KEY_CONNECTIONS_MAX: Final = 2
 """Connections of one process that look up API keys and nothing else."""
@@ -49,6 +50,7 @@ class Store:
 
     journal: GroupCommit
     reads: Reads
+    references: References
     keys: ApiKeyTable
     pool: Pool
     """The connections of the reads; its `counts` are for metrics."""
@@ -85,6 +87,7 @@ async def open_store(dsn: str, rules: Rules, sizes: Sizes) -> AsyncIterator[Stor
             yield Store(
                 journal=journal,
                 reads=Reads(pool, rules.zone),
+                references=References(pool),
                 keys=ApiKeyTable(keys),
                 pool=pool,
             )

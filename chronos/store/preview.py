@@ -9,7 +9,7 @@ from chronos.store.event_store import Rules
 from chronos.store.found import Prepared, Wanted, found_in
 from chronos.store.pool import Pool
 from chronos.store.statements import READ_FOUND
-from chronos.wire.booking import Attempt
+from chronos.wire.booking import AnyAttempt
 from chronos.wire.receipt import Receipt
 
 _NO_POSITION: Final = 0
@@ -22,7 +22,7 @@ class Preview:
         self._pool = pool
         self._rules = rules
 
-    async def preview(self, attempt: Attempt) -> Receipt:
+    async def preview(self, attempt: AnyAttempt) -> Receipt:
         """Tells what the attempt would bring on the present state; its position is 0.
 
         Raises:

@@ -26,18 +26,27 @@ _HEAD: Final = """
 SELECT
   head.account_id, account.currency, account.kind, head.version, head.booked_after,
   head.held_after, head.overdraft_limit_after, head.status_after, account.opened_at,
-  account.external_id, head.position, head.recorded_at, head.hash, opening.body AS opening
+  account.opened_on, head.open_holds_after, account.external_id, head.position,
+  head.recorded_at, head.hash, opening.body AS opening, annotation.body AS annotation
 FROM accounts AS account
 CROSS JOIN LATERAL (
   SELECT
     events.account_id, events.version, events.booked_after, events.held_after, events.hash,
-    events.overdraft_limit_after, events.status_after, events.position, events.recorded_at
+    events.overdraft_limit_after, events.status_after, events.open_holds_after,
+    events.position, events.recorded_at
   FROM events
   WHERE events.account_id = account.account_id
   ORDER BY events.version DESC
   LIMIT 1
 ) AS head
 JOIN events AS opening ON opening.account_id = account.account_id AND opening.version = 1
+LEFT JOIN LATERAL (
+  SELECT events.body
+  FROM events
+  WHERE events.account_id = account.account_id AND events.type = 'AccountAnnotated'
+  ORDER BY events.version DESC
+  LIMIT 1
+) AS annotation ON true
 WHERE account.account_id = $1::text
 """
 _KNOWN: Final = "SELECT EXISTS (SELECT FROM accounts WHERE account_id = $1::text)"
@@ -58,6 +67,16 @@ SELECT account_id, version, position, type, recorded_at, hash, body
 FROM events
 WHERE transfer_id = $1::text
 ORDER BY leg
+"""
+_HOLD: Final = """
+SELECT account_id, version, position, type, recorded_at, hash, body
+FROM events
+WHERE hold_id = $1::text AND type = 'HoldPlaced'
+UNION ALL
+SELECT account_id, version, position, type, recorded_at, hash, body
+FROM events
+WHERE hold_id = $1::text AND type IN ('HoldCaptured', 'HoldVoided', 'HoldExpired')
+ORDER BY version
 """
 _TRIAL_BALANCE: Final = """
 SELECT
@@ -188,6 +207,16 @@ class Reads:
             rows = await connection.fetch(_POSTINGS, transfer_id)
         return tuple(StoredEvent(*row) for row in rows)
 
+    async def hold_events(self, hold_id: str) -> Sequence[StoredEvent]:
+        """Reads the events of a hold: its beginning, then its end; none when unknown.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(_HOLD, hold_id)
+        return tuple(StoredEvent(*row) for row in rows)
+
     async def trial_balance(self) -> TrialBalance:
         """Adds up all accounts by currency and kind, in one snapshot; work grows with accounts.
 
@@ -222,11 +251,15 @@ class Reads:
                 version=1,
             )
         return StoredAccount(
-            state=account_state(tuple(row)[:9], self._zone),
+            state=account_state(tuple(row)[:11], self._zone),
             external_id=row["external_id"],
-            metadata=opening.metadata,
+            metadata=_metadata(row["annotation"], opening),
             opened_at=row["opened_at"],
             position=row["position"],
             recorded_at=row["recorded_at"],
             hash=row["hash"],
         )
+
+
+def _metadata(annotation: bytes | None, opening: AccountOpened) -> Mapping[str, str]:
+    return opening.metadata if annotation is None else decode_event(annotation).event.metadata

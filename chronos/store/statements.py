@@ -53,14 +53,15 @@ SELECT
     SELECT ROW(
       head.account_id, account.currency, account.kind, head.version, head.booked_after,
       head.held_after, head.overdraft_limit_after, head.status_after, account.opened_at,
-      head.hash, head.recorded_at
+      account.opened_on, head.open_holds_after, head.hash, head.recorded_at
     )
     FROM unnest($2::text[]) AS wanted (account_id)
     JOIN accounts AS account ON account.account_id = wanted.account_id
     CROSS JOIN LATERAL (
       SELECT
         events.account_id, events.version, events.booked_after, events.held_after,
-        events.overdraft_limit_after, events.status_after, events.hash, events.recorded_at
+        events.overdraft_limit_after, events.status_after, events.open_holds_after, events.hash,
+        events.recorded_at
       FROM events
       WHERE events.account_id = wanted.account_id
       ORDER BY events.version DESC
@@ -86,7 +87,33 @@ SELECT
     JOIN receipts AS receipt
       ON receipt.principal = wanted.principal
       AND receipt.idempotency_key = wanted.idempotency_key
-  ) AS receipts
+  ) AS receipts,
+  ARRAY(
+    SELECT ROW(placed.body, ended.type)
+    FROM unnest($7::text[]) AS wanted (hold_id)
+    JOIN events AS placed ON placed.hold_id = wanted.hold_id AND placed.type = 'HoldPlaced'
+    LEFT JOIN LATERAL (
+      SELECT events.type
+      FROM events
+      WHERE events.hold_id = wanted.hold_id
+        AND events.type IN ('HoldCaptured', 'HoldVoided', 'HoldExpired')
+    ) AS ended ON true
+  ) AS holds,
+  ARRAY(
+    SELECT ROW(
+      posting.transfer_id, posting.account_id, posting.amount, posting.currency,
+      posting.reverses_transfer_id, reversal.transfer_id
+    )
+    FROM unnest($8::text[]) AS wanted (transfer_id)
+    JOIN events AS posting ON posting.transfer_id = wanted.transfer_id
+    LEFT JOIN LATERAL (
+      SELECT events.transfer_id
+      FROM events
+      WHERE events.reverses_transfer_id = wanted.transfer_id
+      LIMIT 1
+    ) AS reversal ON true
+    ORDER BY posting.transfer_id, posting.leg
+  ) AS entries
 """
 """Reads all that a batch needs in one new snapshot, and draws its positions; no lock."""
 
@@ -107,20 +134,22 @@ def append_to(outbox: int) -> str:
 _APPEND: Final = """
 WITH
   into_accounts AS (
-    INSERT INTO accounts (account_id, currency, kind, external_id, opened_at)
-    SELECT account_id, currency, kind, external_id, opened_at
+    INSERT INTO accounts (account_id, currency, kind, external_id, opened_at, opened_on)
+    SELECT account_id, currency, kind, external_id, opened_at, opened_on
     FROM unnest($1::new_account[])
   ),
   into_events AS (
     INSERT INTO events (
       position, account_id, version, event_id, type, schema_version, transfer_id, leg, hold_id,
       reverses_transfer_id, expires_at, currency, amount, booked_after, held_after,
-      overdraft_limit_after, status_after, principal, value_date, recorded_at, hash, body
+      overdraft_limit_after, status_after, principal, value_date, recorded_at, hash, body,
+      open_holds_after
     )
     SELECT
       position, account_id, version, event_id, type, schema_version, transfer_id, leg, hold_id,
       reverses_transfer_id, expires_at, currency, amount, booked_after, held_after,
-      overdraft_limit_after, status_after, principal, value_date, recorded_at, hash, body
+      overdraft_limit_after, status_after, principal, value_date, recorded_at, hash, body,
+      open_holds_after
     FROM unnest($2::new_event[])
   ),
   into_outbox AS (
@@ -130,10 +159,12 @@ WITH
   ),
   into_receipts AS (
     INSERT INTO receipts (
-      principal, idempotency_key, request_hash, status, body, position, account_id, recorded_at
+      principal, idempotency_key, request_hash, status, body, position, account_id, recorded_at,
+      command
     )
     SELECT
-      principal, idempotency_key, request_hash, status, body, position, account_id, recorded_at
+      principal, idempotency_key, request_hash, status, body, position, account_id, recorded_at,
+      command
     FROM unnest($4::new_receipt[])
   )
 SELECT

@@ -12,7 +12,13 @@ import msgspec
 
 from chronos.domain.account import AccountState, AccountStatus
 from chronos.domain.chart import AccountKind
-from chronos.domain.events import AccountOpened
+from chronos.domain.events import (
+    AccountAnnotated,
+    AccountOpened,
+    Event,
+    HoldChanged,
+    HoldPlaced,
+)
 from chronos.domain.evolve import evolve
 from chronos.domain.ids import AccountId
 from chronos.domain.invariants import violation
@@ -96,6 +102,8 @@ def fold(before: Balance | None, recorded: Recorded, body: bytes, digest: bytes)
     previous = None if before is None else bytes.fromhex(before.hash)
     if broken is None and event_hash(previous, body) != digest:
         broken = f"hash {digest.hex()} does not continue the account's chain"
+    if broken is None and before is not None and isinstance(event, HoldChanged):
+        broken = _unlike_its_hold(before, event)
     if broken is not None:
         raise InvariantBroken(
             f"Account {event.account_id}, version {event.version}, event {recorded.event_id}: "
@@ -106,6 +114,28 @@ def fold(before: Balance | None, recorded: Recorded, body: bytes, digest: bytes)
     return _balance(evolve(state_before, event), before, recorded, digest)
 
 
+def _unlike_its_hold(before: Balance, event: HoldChanged) -> str | None:
+    """Tells what is wrong with the hold itself, where the sums alone may agree."""
+    hold = next((hold for hold in before.holds if hold.id == event.hold_id), None)
+    if isinstance(event, HoldPlaced):
+        return None if hold is None else f"hold {event.hold_id} is open already"
+    if hold is None:
+        return f"hold {event.hold_id} ends without being open"
+    if hold.amount != event.hold_amount:
+        return f"hold {event.hold_id} of {hold.amount} ends as one of {event.hold_amount}"
+    return None
+
+
+def _holds(before: Balance, event: Event) -> tuple[OpenHold, ...]:
+    if isinstance(event, HoldPlaced):
+        expires_at = None if event.expires_at is None else format_instant(event.expires_at)
+        placed = OpenHold(id=event.hold_id, amount=event.hold_amount, expires_at=expires_at)
+        return (*before.holds, placed)
+    if isinstance(event, HoldChanged):
+        return tuple(hold for hold in before.holds if hold.id != event.hold_id)
+    return before.holds
+
+
 def _state(balance: Balance) -> AccountState:
     return AccountState(
         account_id=AccountId(balance.account_id),
@@ -114,6 +144,7 @@ def _state(balance: Balance) -> AccountState:
         version=balance.version,
         booked=balance.booked,
         held=balance.held,
+        open_holds=len(balance.holds),
         overdraft_limit=balance.overdraft_limit,
         status=AccountStatus[balance.status.upper()],
         opened_on=balance.opened_on,
@@ -130,6 +161,8 @@ def _balance(
     else:
         assert before is not None  # noqa: S101  `violation` saw an account's first event open it
         opened_at, external_id, metadata = before.opened_at, before.external_id, before.metadata
+    if isinstance(event, AccountAnnotated):
+        metadata = dict(event.metadata)
     return Balance(
         account_id=state.account_id,
         currency=state.currency,
@@ -139,7 +172,7 @@ def _balance(
         held=state.held,
         overdraft_limit=state.overdraft_limit,
         status=state.status.label,
-        holds=() if before is None else before.holds,
+        holds=() if before is None else _holds(before, event),
         hash=digest.hex(),
         event_id=recorded.event_id,
         position=recorded.position,

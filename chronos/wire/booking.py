@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from chronos.domain.account import AccountState
 from chronos.domain.commands import Command
-from chronos.domain.ids import AccountId, TransferId
+from chronos.domain.ids import AccountId, HoldId, TransferId
+from chronos.domain.states import HoldState, JournalEntry
 from chronos.wire.receipt import Receipt
 
 KeyName = tuple[str, str]
@@ -34,6 +35,12 @@ class Attempt:
     traceparent: str
     instance: str
     """Path of the request."""
+    also: tuple[AccountId, ...] = ()
+    """Accounts that the command touches without naming them, looked up before: the account of
+    a hold, those of a transfer to be reversed. Such facts never change."""
+    has_own_key: bool = True
+    """False: an item of a batch that the client did not name. It is replayed with its batch, so
+    a receipt of its own is kept only for a refusal, which is published from it."""
 
     @property
     def key(self) -> KeyName:
@@ -42,16 +49,43 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAttempt:
+    """Several attempts under one key, decided in order in one transaction."""
+
+    items: tuple[Attempt, ...]
+    is_atomic: bool
+    """True: all are granted, or nothing happens."""
+    principal: str
+    idempotency_key: str
+    request_hash: bytes
+    request_id: str
+    traceparent: str
+    instance: str
+
+    @property
+    def key(self) -> KeyName:
+        """The name of the attempt."""
+        return (self.principal, self.idempotency_key)
+
+
+AnyAttempt = Attempt | BatchAttempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
     """What must be locked and read before an attempt can be decided."""
 
     accounts: tuple[AccountId, ...]
-    transfers: tuple[TransferId, ...]
-    """Transfer ids that the command would take."""
-    external_ids: tuple[str, ...]
-    """External ids that the command would take."""
     events_max: int
     """How many events the command writes at most; as many positions are drawn."""
+    transfers: tuple[TransferId, ...] = ()
+    """Transfer ids that the command would take."""
+    external_ids: tuple[str, ...] = ()
+    """External ids that the command would take."""
+    holds: tuple[HoldId, ...] = ()
+    """Holds that the command would place or end."""
+    entries: tuple[TransferId, ...] = ()
+    """Journal entries that the command would reverse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +114,8 @@ class Found:
     heads: Mapping[AccountId, Head]
     transfers: frozenset[TransferId]
     external_ids: Mapping[str, AccountId]
+    holds: Mapping[HoldId, HoldState]
+    entries: Mapping[TransferId, JournalEntry]
     receipts: Mapping[KeyName, StoredReceipt]
     busy_keys: frozenset[KeyName]
     """Keys that another process is working on now."""
@@ -90,7 +126,7 @@ class Found:
 
 
 class EventRow(NamedTuple):
-    """One row of `events`, its members in the order of `EVENT_COLUMNS`."""
+    """One row of `events`, its members in the order of the type `new_event`."""
 
     position: int
     account_id: str
@@ -114,6 +150,7 @@ class EventRow(NamedTuple):
     recorded_at: datetime
     hash: bytes
     body: bytes
+    open_holds_after: int
 
 
 class OutboxRow(NamedTuple):
@@ -139,6 +176,8 @@ class ReceiptRow(NamedTuple):
     position: int
     account_id: str | None
     recorded_at: datetime
+    command: str
+    """Name of the command's class; "Batch" for a batch."""
 
 
 class AccountRow(NamedTuple):
@@ -149,6 +188,8 @@ class AccountRow(NamedTuple):
     kind: str
     external_id: str | None
     opened_at: datetime
+    opened_on: date | None
+    """None: the booking date of `opened_at`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,25 +8,40 @@ gets a new `schema_version`, and a pure step here that reads the old one.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import assert_never
+from typing import get_args
 
 import msgspec
 
 from chronos.domain.account import AccountStatus
-from chronos.domain.chart import AccountKind
 from chronos.domain.events import (
+    AccountAnnotated,
+    AccountChanged,
+    AccountClosed,
+    AccountFrozen,
     AccountOpened,
+    AccountUnfrozen,
     Event,
+    HoldCaptured,
+    HoldExpired,
+    HoldPlaced,
+    HoldVoided,
     MoneyDeposited,
     MoneyMoved,
     MoneyWithdrawn,
+    OverdraftLimitSet,
 )
 from chronos.domain.ids import AccountId, EventId, TransferId
-
-SCHEMA_VERSION = 1
+from chronos.wire.event_shapes import (
+    SCHEMA_VERSIONS,
+    AccountOpenedShape,
+    EventShape,
+    MoneyDepositedShape,
+    MoneyShape,
+    MoneyWithdrawnShape,
+)
 
 
 class UnreadableEvent(ValueError):
@@ -50,57 +65,35 @@ class Recorded:
     """The idempotency key of the command that led to it."""
 
 
-class _Common(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    account_id: str
-    version: int
-    event_id: str
-    position: int
-    recorded_at: datetime
-    value_date: date
-    principal: str
-    correlation_id: str
-    causation_id: str
-    schema_version: int
-    currency: str
-    metadata: dict[str, str]
-
-
-class _AccountOpened(_Common, frozen=True, kw_only=True, tag="AccountOpened"):
-    kind: AccountKind
-    overdraft_limit_after: int | None
-    external_id: str | None
-
-
-class _MoneyMoved(_Common, frozen=True, kw_only=True):
-    transfer_id: str
-    leg: int
-    amount: int
-    counterparty: str | None
-    booked_after: int
-    held_after: int
-    available_after: int
-    overdraft_limit_after: int | None
-    status_after: AccountStatus
-    description: str | None
-    reverses_transfer_id: str | None
-
-
-class _MoneyWithdrawn(_MoneyMoved, frozen=True, kw_only=True, tag="MoneyWithdrawn"):
-    pass
-
-
-class _MoneyDeposited(_MoneyMoved, frozen=True, kw_only=True, tag="MoneyDeposited"):
-    pass
-
-
-_Shape = _AccountOpened | _MoneyWithdrawn | _MoneyDeposited
+_RareEvent = (
+    HoldPlaced
+    | HoldCaptured
+    | HoldVoided
+    | HoldExpired
+    | OverdraftLimitSet
+    | AccountFrozen
+    | AccountUnfrozen
+    | AccountClosed
+    | AccountAnnotated
+)
+_RARE: dict[str, type[_RareEvent]] = {kind.__name__: kind for kind in get_args(_RareEvent)}
+# What an event of each rare type says beside what every body says.
+_OWN_MEMBERS: dict[type[AccountChanged], tuple[str, ...]] = {
+    kind: tuple(
+        field.name
+        for field in fields(kind)
+        if field.name not in ("account_id", "version", "currency", "metadata", "value_date")
+    )
+    for kind in get_args(_RareEvent)
+}
 _encoder = msgspec.json.Encoder(order="sorted")
-_decoder = msgspec.json.Decoder(_Shape)
+_decoder = msgspec.json.Decoder(EventShape)
 
 
 def encode_event(recorded: Recorded) -> bytes:
     """Writes an event as canonical JSON."""
     event = recorded.event
+    kind = type(event).__name__
     body: dict[str, object] = {
         "account_id": event.account_id,
         "causation_id": recorded.causation_id,
@@ -111,8 +104,8 @@ def encode_event(recorded: Recorded) -> bytes:
         "position": recorded.position,
         "principal": recorded.principal,
         "recorded_at": format_instant(recorded.recorded_at),
-        "schema_version": SCHEMA_VERSION,
-        "type": type(event).__name__,
+        "schema_version": SCHEMA_VERSIONS[kind],
+        "type": kind,
         "value_date": event.value_date,
         "version": event.version,
     }
@@ -122,7 +115,7 @@ def encode_event(recorded: Recorded) -> bytes:
         case AccountOpened():
             _add_opening(body, event)
         case _:
-            assert_never(event)
+            _add_own(body, event)
     return _encoder.encode(body)
 
 
@@ -136,10 +129,11 @@ def decode_event(body: bytes) -> Recorded:
         shape = _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableEvent(str(error)) from error
-    if shape.schema_version != SCHEMA_VERSION:
+    kind = type(shape).__struct_config__.tag
+    if not 1 <= shape.schema_version <= SCHEMA_VERSIONS[str(kind)]:
         raise UnreadableEvent(f"schema version {shape.schema_version} of {shape.event_id}")
     return Recorded(
-        event=_opened(shape) if isinstance(shape, _AccountOpened) else _moved(shape),
+        event=_event(shape),
         event_id=EventId(shape.event_id),
         position=shape.position,
         recorded_at=shape.recorded_at.astimezone(UTC),
@@ -180,6 +174,7 @@ def _add_money(body: dict[str, object], event: MoneyMoved) -> None:
     body["booked_after"] = event.booked_after
     body["counterparty"] = event.counterparty
     body["description"] = event.description
+    body["external_id"] = event.external_id
     body["held_after"] = event.held_after
     body["leg"] = event.leg
     body["overdraft_limit_after"] = event.overdraft_limit_after
@@ -198,7 +193,24 @@ def _add_opening(body: dict[str, object], event: AccountOpened) -> None:
     body["status_after"] = int(AccountStatus.OPEN)
 
 
-def _opened(shape: _AccountOpened) -> AccountOpened:
+def _add_own(body: dict[str, object], event: _RareEvent) -> None:
+    for name in _OWN_MEMBERS[type(event)]:
+        body[name] = getattr(event, name)
+    if isinstance(event, HoldPlaced) and event.expires_at is not None:
+        body["expires_at"] = format_instant(event.expires_at)
+
+
+def _event(shape: EventShape) -> Event:
+    if isinstance(shape, MoneyWithdrawnShape | MoneyDepositedShape):
+        return _moved(shape)
+    if isinstance(shape, AccountOpenedShape):
+        return _opened(shape)
+    # The members of the shape have the names of the event's.
+    rare = _RARE[str(type(shape).__struct_config__.tag)]
+    return msgspec.convert(shape, rare, from_attributes=True)
+
+
+def _opened(shape: AccountOpenedShape) -> AccountOpened:
     return AccountOpened(
         account_id=AccountId(shape.account_id),
         version=shape.version,
@@ -211,8 +223,8 @@ def _opened(shape: _AccountOpened) -> AccountOpened:
     )
 
 
-def _moved(shape: _MoneyWithdrawn | _MoneyDeposited) -> MoneyWithdrawn | MoneyDeposited:
-    event_class = MoneyWithdrawn if isinstance(shape, _MoneyWithdrawn) else MoneyDeposited
+def _moved(shape: MoneyShape) -> MoneyWithdrawn | MoneyDeposited:
+    event_class = MoneyWithdrawn if isinstance(shape, MoneyWithdrawnShape) else MoneyDeposited
     reversed_id = shape.reverses_transfer_id
     return event_class(
         account_id=AccountId(shape.account_id),
@@ -229,6 +241,7 @@ def _moved(shape: _MoneyWithdrawn | _MoneyDeposited) -> MoneyWithdrawn | MoneyDe
         status_after=shape.status_after,
         description=shape.description,
         metadata=shape.metadata,
+        external_id=shape.external_id,
         reverses_transfer_id=None if reversed_id is None else TransferId(reversed_id),
         value_date=shape.value_date,
     )

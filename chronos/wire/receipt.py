@@ -4,18 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 
 from chronos.domain.account import AccountState
-from chronos.domain.commands import Command, OpenAccount, TransferFunds
+from chronos.domain.commands import (
+    CaptureHold,
+    Command,
+    ExchangeFunds,
+    ExpireHold,
+    HoldCommand,
+    OpenAccount,
+    PlaceHold,
+    PostEntries,
+    ReverseTransfer,
+    TransferFunds,
+    VoidHold,
+)
+from chronos.domain.events import AccountOpened, HoldChanged, HoldPlaced, MoneyMoved
 from chronos.domain.ids import AccountId
 from chronos.domain.rejections import Rejected
-from chronos.wire.codec import Recorded, format_instant
+from chronos.wire.codec import Recorded
+from chronos.wire.documents import (
+    account_document,
+    balances_document,
+    ended_hold_document,
+    entry_document,
+    hold_document,
+    opening_document,
+    transfer_document,
+)
 from chronos.wire.problems import PROBLEMS, InputError, problem_body
 
+OK = 200
 CREATED = 201
 
 
@@ -45,32 +67,70 @@ def accepted_receipt(
         after: The state of each account that it touched, after its events.
     """
     last = recorded[-1]
-    accounts = {r.event.account_id: _balances(after[r.event.account_id]) for r in recorded}
-    match command:
-        case OpenAccount():
-            state = after[command.account_id]
-            body = opening_document(command, state, last.recorded_at)
-            location = f"/v1/accounts/{command.account_id}"
-        case TransferFunds():
-            body = transfer_document(command, last)
-            location = f"/v1/transfers/{command.transfer_id}"
-        case _:
-            assert_never(command)
+    status, location, body = _outcome(command, recorded, after)
     body["position"] = last.position
-    body["accounts"] = accounts
-    return Receipt(status=CREATED, body=_encoder.encode(body), location=location)
+    body["accounts"] = {
+        account_id: balances_document(after[account_id])
+        for account_id in dict.fromkeys(one.event.account_id for one in recorded)
+    }
+    return Receipt(status=status, body=_encoder.encode(body), location=location)
+
+
+_Outcome = tuple[int, str | None, dict[str, Any]]
+"""Status, path of what was created, and the document."""
+
+
+def _outcome(
+    command: Command, recorded: Sequence[Recorded], after: Mapping[AccountId, AccountState]
+) -> _Outcome:
+    last = recorded[-1]
+    match command:
+        case TransferFunds():
+            document = transfer_document(_money(recorded), last)
+            return CREATED, f"/v1/transfers/{command.transfer_id}", document
+        case PostEntries() | ExchangeFunds() | ReverseTransfer():
+            document = entry_document(_money(recorded), last)
+            return CREATED, f"/v1/transfers/{command.transfer_id}", document
+        case PlaceHold() | CaptureHold() | VoidHold() | ExpireHold():
+            return _hold_outcome(command, recorded[0])
+        case OpenAccount():
+            opened = last.event
+            assert isinstance(opened, AccountOpened)  # noqa: S101  the core opened it
+            document = opening_document(opened, after[command.account_id], last.recorded_at)
+            return CREATED, f"/v1/accounts/{command.account_id}", document
+        case _:
+            return OK, None, account_document(after[command.account_id], last)
+
+
+def _hold_outcome(command: HoldCommand, recorded: Recorded) -> _Outcome:
+    event = recorded.event
+    if isinstance(event, HoldPlaced):
+        document = hold_document(event, recorded.recorded_at)
+        return CREATED, f"/v1/holds/{command.hold_id}", document
+    assert isinstance(event, HoldChanged)  # noqa: S101  the first event of a hold's command
+    return OK, None, ended_hold_document(event, recorded)
+
+
+def _money(recorded: Sequence[Recorded]) -> list[MoneyMoved]:
+    return [one.event for one in recorded if isinstance(one.event, MoneyMoved)]
 
 
 def rejected_receipt(rejected: Rejected, *, instance: str, request_id: str) -> Receipt:
     """Writes the receipt of a command that the core refused."""
     code = rejected.code.value
+    status = 404 if rejected.in_path else PROBLEMS[code].status
     errors: tuple[InputError, ...] = ()
     if rejected.pointer is not None:
         errors = (InputError(pointer=rejected.pointer, code=code, detail=rejected.detail),)
     body = problem_body(
-        code, rejected.detail, instance=instance, request_id=request_id, errors=errors
+        code,
+        rejected.detail,
+        instance=instance,
+        request_id=request_id,
+        status=status,
+        errors=errors,
     )
-    return Receipt(status=PROBLEMS[code].status, body=body)
+    return Receipt(status=status, body=body)
 
 
 def problem_receipt(
@@ -81,54 +141,79 @@ def problem_receipt(
     return Receipt(status=PROBLEMS[code].status, body=body, retry_after_s=retry_after_s)
 
 
+def batch_receipt(
+    receipts: Sequence[Receipt],
+    *,
+    is_atomic: bool,
+    position: int,
+    accounts: Mapping[AccountId, AccountState],
+) -> Receipt:
+    """Writes the receipt of a batch that was executed: one result for each command, in order.
+
+    Args:
+        receipts: The receipts of its commands.
+        is_atomic: Whether all or none were to be granted.
+        position: Of the last event, or of the batch's own receipt.
+        accounts: The accounts that it changed, after it.
+    """
+    results = [
+        {
+            "status": receipt.status,
+            "replayed": receipt.replayed,
+            "location": receipt.location,
+            "body": msgspec.Raw(receipt.body),
+        }
+        for receipt in receipts
+    ]
+    document = {
+        "atomic": is_atomic,
+        "results": results,
+        "position": position,
+        "accounts": {
+            account_id: balances_document(state) for account_id, state in accounts.items()
+        },
+    }
+    return Receipt(status=OK, body=_encoder.encode(document))
+
+
+def batch_rejected_receipt(
+    refused: Receipt, index: int, *, instance: str, request_id: str
+) -> Receipt:
+    """Writes the receipt of an atomic batch of which nothing was done.
+
+    Args:
+        refused: The receipt of the first command that was refused.
+        index: Its place in the batch, from 0.
+        instance: Path of the request.
+        request_id: The request's id.
+    """
+    refusal = msgspec.json.decode(refused.body, type=_Refusal)
+    detail = f"Nothing was done: command {index} was refused. {refusal.detail}"
+    error = InputError(pointer=f"/commands/{index}", code=refusal.code, detail=refusal.detail)
+    body = problem_body(
+        "batch_rejected",
+        detail,
+        instance=instance,
+        request_id=request_id,
+        errors=(error,),
+        extra={"index": index, "refusal": msgspec.Raw(refused.body)},
+    )
+    return Receipt(status=PROBLEMS["batch_rejected"].status, body=body)
+
+
+class _Refusal(msgspec.Struct):
+    code: str
+    detail: str
+
+
 def replayed_receipt(status: int, body: bytes) -> Receipt:
     """Makes the receipt of a retry from the stored one; `Location` follows from the body."""
     location = None
     if status == CREATED:
         document = msgspec.json.decode(body, type=dict[str, Any])
-        kind = "transfers" if "from" in document else "accounts"
+        if "from" in document:
+            kind = "transfers"
+        else:
+            kind = "holds" if "account" in document else "accounts"
         location = f"/v1/{kind}/{document['id']}"
     return Receipt(status=status, body=body, location=location, replayed=True)
-
-
-def opening_document(
-    command: OpenAccount, state: AccountState, opened_at: datetime
-) -> dict[str, Any]:
-    """Gives the members of a new account's document."""
-    return {
-        "id": state.account_id,
-        "currency": state.currency,
-        "kind": state.kind.value,
-        "status": state.status.label,
-        "overdraft_limit": state.overdraft_limit,
-        "external_id": command.external_id,
-        "metadata": command.metadata,
-        "opened_at": format_instant(opened_at),
-        **_balances(state),
-    }
-
-
-def transfer_document(command: TransferFunds, recorded: Recorded) -> dict[str, Any]:
-    """Gives the members of a transfer's document."""
-    return {
-        "id": command.transfer_id,
-        "status": "booked",
-        "recorded_at": format_instant(recorded.recorded_at),
-        "value_date": recorded.event.value_date,
-        "from": command.source,
-        "to": command.destination,
-        "amount": command.amount,
-        "currency": command.currency,
-        "description": command.description,
-        "metadata": command.metadata,
-        "reverses": None,
-    }
-
-
-def _balances(state: AccountState) -> dict[str, int]:
-    return {
-        "version": state.version,
-        "booked": state.booked,
-        "held": state.held,
-        "available": state.available,
-    }

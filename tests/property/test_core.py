@@ -186,7 +186,8 @@ class Bank(RuleBasedStateMachine):
             return "insufficient_funds"
         if self.booked[source] - amount < -AMOUNT_MAX:
             return "balance_limit"
-        if self.booked[destination] + amount > AMOUNT_MAX:
+        # Available is a JSON number too, and the overdraft limit is part of it.
+        if self.booked[destination] + (self.limits[destination] or 0) + amount > AMOUNT_MAX:
             return "balance_limit"
         return None
 

@@ -31,6 +31,8 @@ class Row:
     body: bytes | None = None
     headers: dict[str, str | None] = field(default_factory=dict)
     stored: bool = False
+    published: bool = False
+    """Whether the refusal concerns an account of the bank, and so goes to its topic."""
     """Whether the refusal is the core's, and kept under the key."""
     answer_headers: tuple[str, ...] = ()
 
@@ -160,7 +162,14 @@ def rows_of_the_core() -> Iterator[Row]:
     )
     for code, status, fields in cases:
         name = f"core: {code} {json.dumps(fields)}"
-        yield Row(name=name, body=plain(**fields), status=status, code=code, stored=True)
+        yield Row(
+            name=name,
+            body=plain(**fields),
+            status=status,
+            code=code,
+            stored=True,
+            published=fields.get("from") not in ("nobody", "Alice"),
+        )
     openings: tuple[tuple[str, dict[str, Any]], ...] = (
         ("account_exists", {"id": "alice", "currency": "EUR"}),
         ("external_id_exists", {"id": "alias", "currency": "EUR", "external_id": "crm-alice"}),
@@ -173,6 +182,7 @@ def rows_of_the_core() -> Iterator[Row]:
             status=409,
             code=code,
             stored=True,
+            published=code == "account_exists",
         )
 
 
@@ -336,7 +346,8 @@ def test_a_bad_request_gets_its_problem_and_changes_nothing(bank: Bank, row: Row
     check_problem(answer, row.status, row.code)
     for name in row.answer_headers:
         assert answer.headers[name]
-    assert bank.counts() == (events, outbox, receipts + row.stored, accounts)
+    grown = (events, outbox + row.published, receipts + row.stored, accounts)
+    assert bank.counts() == grown
 
 
 @pytest.mark.parametrize(
