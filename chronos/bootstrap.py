@@ -29,8 +29,26 @@ from pathlib import Path
 RUN_LOCK = "requirements.lock"
 TEST_LOCK = "tests/requirements.lock"
 # What the code imports first; in the locked versions they vouch for the rest.
-_RUN_NAMES = ("aiohttp", "aiokafka", "asyncpg", "click", "faust-streaming", "msgspec", "rich")
-_TEST_NAMES = ("hypothesis", "pytest", "pytest-asyncio", "mypy", "ruff")
+_RUN_NAMES = (
+    "aiohttp",
+    "aiokafka",
+    "asyncpg",
+    "click",
+    "faust-streaming",
+    "grpcio",
+    "msgspec",
+    "protobuf",
+    "rich",
+)
+_TEST_NAMES = (
+    "grpcio-tools",
+    "hypothesis",
+    "mypy",
+    "pytest",
+    "pytest-asyncio",
+    "ruff",
+    "schemathesis",
+)
 _PIN = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
 _UNFINISHED = "chronos-unfinished"
 _STAMP = "chronos-stamp.json"
