@@ -6,13 +6,11 @@ import msgspec
 
 from chronos.api.answer import Answer, json_answer
 from chronos.api.answers import Account, Balance
-from chronos.api.bodies import OpenAccountBody
 from chronos.api.commands import answer_command
 from chronos.api.exchange import Exchange, Services
 from chronos.api.problems import HttpProblem
-from chronos.domain.commands import OpenAccount
-from chronos.domain.ids import AccountId
 from chronos.store.reads import StoredAccount, StoredEvent
+from chronos.wire.bodies import OpenAccountBody
 from chronos.wire.codec import format_instant, with_hash
 
 _encode = msgspec.json.encode
@@ -21,15 +19,7 @@ _encode = msgspec.json.encode
 async def open_account(services: Services, exchange: Exchange) -> Answer:
     """Answers `POST /v1/accounts`."""
     body = exchange.body_as(OpenAccountBody)
-    command = OpenAccount(
-        account_id=AccountId(body.id or exchange.fresh_id("acc_")),
-        currency=body.currency,
-        kind=body.kind,
-        overdraft_limit=body.overdraft_limit,
-        external_id=body.external_id,
-        metadata=body.metadata or {},
-    )
-    return await answer_command(services, exchange, command)
+    return await answer_command(services, exchange, body.command(exchange.fresh_id))
 
 
 async def show_account(services: Services, exchange: Exchange) -> Answer:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chronos import __version__
-from chronos.api.exchange import Authenticator, Services
+from chronos.api.exchange import Services
 from chronos.api.health import Health
 from chronos.api.middleware import Door
 from chronos.api.openapi import openapi_document
 from chronos.api.routes import ADMIN_ROUTES, ROUTES, Router
 from chronos.api.server import BoundedServer
 from chronos.api.watching import Watch
+from chronos.auth.credentials import Authenticator
 from chronos.clock import Clock, IdSource
 from chronos.errors import InvariantBroken
 from chronos.ledger.service import Ledger

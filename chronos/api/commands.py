@@ -2,63 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from functools import cache
 from typing import Final
-
-import msgspec
-from prometheus_client import Counter
 
 from chronos.api.answer import Answer
 from chronos.api.exchange import Exchange, Services
 from chronos.domain.commands import Command
-from chronos.errors import Unavailable
-from chronos.telemetry import metrics
+from chronos.ledger.counted import run_counted
 from chronos.wire.booking import Attempt
+from chronos.wire.meaning import meaning_hash
 from chronos.wire.problems import CONTENT_TYPE as PROBLEM_JSON
+from chronos.wire.problems import code_in
 from chronos.wire.receipt import Receipt
 
 DRY_RUN_KEY: Final = "dry-run"
-_canonical = msgspec.json.Encoder(order="sorted").encode
-_CODE = re.compile(rb'"code":"([a-z_]+)"')
 
 
 async def answer_command(services: Services, exchange: Exchange, command: Command) -> Answer:
     """Executes a command, or previews it, and answers with its receipt."""
-    attempt = _attempt(exchange, command)
-    try:
-        if exchange.query["dry_run"]:
-            receipt = await services.ledger.preview(attempt)
-            outcome = "previewed"
-        else:
-            receipt = await services.ledger.execute(attempt)
-            outcome = _outcome(receipt)
-    except Unavailable:
-        _commands(type(command).__name__, "unavailable").inc()
-        raise
-    answer = _answer(receipt)
-    _commands(type(command).__name__, outcome).inc()
-    if answer.code is not None and outcome == "refused":
-        metrics.REJECTIONS.labels(code=answer.code).inc()
-    return answer
+    dry_run = bool(exchange.query["dry_run"])
+    return _answer(
+        await run_counted(services.ledger, _attempt(exchange, command), dry_run=dry_run)
+    )
 
 
 def request_hash(exchange: Exchange) -> bytes:
-    """Hashes what a request means; equal for a retry, whatever its key order and white space.
-
-    Each part is followed by a zero byte, which none of them can hold: no two requests can be
-    written the same way.
-    """
-    path = [part for name, value in sorted(exchange.params.items()) for part in (name, value)]
-    head = [
-        exchange.request.method,
-        exchange.route_path,
-        *path,
-        exchange.request.headers.get("If-Match", ""),
-    ]
-    meaning = "".join(f"{part}\0" for part in head).encode("utf-8", "surrogateescape")
-    return hashlib.sha256(meaning + _canonical(exchange.body)).digest()
+    """Hashes what a request means; equal for a retry."""
+    return meaning_hash(
+        method=exchange.request.method,
+        route=exchange.route_path,
+        params=exchange.params,
+        if_match=exchange.request.headers.get("If-Match", ""),
+        body=exchange.body,
+    )
 
 
 def _attempt(exchange: Exchange, command: Command) -> Attempt:
@@ -85,22 +60,10 @@ def _answer(receipt: Receipt) -> Answer:
         headers["Retry-After"] = str(receipt.retry_after_s)
     if receipt.status < 400:
         return Answer(status=receipt.status, body=receipt.body, headers=headers)
-    found = _CODE.search(receipt.body)
     return Answer(
         status=receipt.status,
         body=receipt.body,
         content_type=PROBLEM_JSON,
         headers=headers,
-        code=None if found is None else found[1].decode(),
+        code=code_in(receipt.body),
     )
-
-
-def _outcome(receipt: Receipt) -> str:
-    if receipt.replayed:
-        return "replayed"
-    return "booked" if receipt.status < 400 else "refused"
-
-
-@cache
-def _commands(command: str, outcome: str) -> Counter:
-    return metrics.COMMANDS.labels(command=command, outcome=outcome)

@@ -1,9 +1,4 @@
-"""The credential of a request: one `Authorization` header, judged once for many requests.
-
-A judged header is remembered for `REMEMBERED_S`, so that a busy client does not pay for the
-proof at each request. With what the keys' own memory believes, a revoked key is void everywhere
-within 60 s. At most `HEADERS_MAX` headers are remembered.
-"""
+"""The credential of a request: its one `Authorization` header, and what its key allows."""
 
 from __future__ import annotations
 
@@ -11,13 +6,11 @@ from typing import Final
 
 from aiohttp.web import BaseRequest
 
-from chronos.api.exchange import Authenticator
 from chronos.api.problems import HttpProblem
+from chronos.auth.credentials import Authenticator, JudgedHeaders
 from chronos.auth.principals import Principal, Scope
 from chronos.clock import Clock
 
-REMEMBERED_S: Final = 1.0
-HEADERS_MAX: Final = 1024
 _BEARER: Final = 'Bearer realm="chronos"'
 
 
@@ -25,9 +18,7 @@ class Credentials:
     """Tells who sends a request."""
 
     def __init__(self, auth: Authenticator, clock: Clock):
-        self._auth = auth
-        self._clock = clock
-        self._judged: dict[str, tuple[Principal, float]] = {}
+        self._judged = JudgedHeaders(auth, clock)
 
     async def principal(self, request: BaseRequest) -> Principal:
         """Gives the holder of the request's API key.
@@ -36,21 +27,9 @@ class Credentials:
             HttpProblem: There is no key, more than one, or nobody's.
             Unavailable: The key cannot be judged now.
         """
-        headers = request.headers.getall("Authorization", ())
-        if len(headers) != 1:
-            raise _unauthenticated()
-        header = headers[0]
-        judged = self._judged.get(header)
-        now_s = self._clock.monotonic_s()
-        if judged is not None and judged[1] > now_s:
-            return judged[0]
-        principal = await self._auth.authenticate(header)
+        principal = await self._judged.holder(request.headers.getall("Authorization", ()))
         if principal is None:
-            self._judged.pop(header, None)
             raise _unauthenticated()
-        if len(self._judged) >= HEADERS_MAX:
-            self._judged.clear()
-        self._judged[header] = (principal, now_s + REMEMBERED_S)
         return principal
 
 

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp.web import BaseRequest
 
-from chronos.api.bodies import Body
+from chronos.auth.credentials import Authenticator
 from chronos.auth.principals import Principal
 from chronos.clock import Clock, IdSource
 from chronos.ledger.service import Ledger
 from chronos.store.reads import Reads
+from chronos.wire.bodies import Body
 
 if TYPE_CHECKING:
     from chronos.api.health import Health
     from chronos.api.watching import Watch
 
 _B = TypeVar("_B")
-
-
-class Authenticator(Protocol):
-    """Knows the holders of API keys."""
-
-    async def authenticate(self, header: str | None) -> Principal | None:
-        """Gives the holder of the key in an Authorization header, or None.
-
-        Raises:
-            Unavailable: The key cannot be judged now.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

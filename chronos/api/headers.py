@@ -10,11 +10,10 @@ from aiohttp.web import BaseRequest
 
 from chronos.api.answer import JSON
 from chronos.api.problems import HttpProblem
+from chronos.wire.meaning import KEY_LENGTH_MAX, is_usable_key
 from chronos.wire.problems import CONTENT_TYPE as PROBLEM_JSON
 
 KEY_HEADER: Final = "Idempotency-Key"
-KEY_LENGTH_MAX: Final = 255
-_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _JSON_UTF8 = re.compile(
     r'application/json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?', re.ASCII | re.IGNORECASE
 )
@@ -64,7 +63,7 @@ def idempotency_key(request: BaseRequest) -> str:
         raise HttpProblem(
             "idempotency_key_invalid", f"{KEY_HEADER} was sent {len(keys)} times."
         )
-    if _KEY.fullmatch(keys[0]) is None:
+    if not is_usable_key(keys[0]):
         raise HttpProblem(
             "idempotency_key_invalid",
             f"{KEY_HEADER} takes 1 to {KEY_LENGTH_MAX} visible ASCII characters, no spaces.",

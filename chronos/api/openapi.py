@@ -13,9 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from chronos.api.answer import JSON
-from chronos.api.headers import KEY_LENGTH_MAX
 from chronos.api.query import Number, Parameter
 from chronos.api.routes import Route
+from chronos.wire.meaning import KEY_LENGTH_MAX
 from chronos.wire.problems import CONTENT_TYPE as PROBLEM_JSON
 from chronos.wire.problems import PROBLEMS, InputError
 

@@ -18,9 +18,9 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 
-from chronos.api.bodies import Body
-from chronos.api.fields import shape_errors
 from chronos.api.problems import HttpProblem
+from chronos.wire.bodies import Body
+from chronos.wire.fields import in_short, shape_errors, texts_in
 from chronos.wire.problems import InputError
 
 DEPTH_MAX: Final = 16
@@ -101,11 +101,9 @@ def _parse_exactly(body: bytes, shape: type[_T]) -> _T:
 
 
 def invalid_fields(errors: list[InputError]) -> HttpProblem:
-    """Makes the problem of wrong fields; its code is theirs if they share one."""
-    codes = {error.code for error in errors}
-    code = errors[0].code if len(codes) == 1 else "schema_violation"
-    more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
-    return HttpProblem(code, errors[0].detail + more, errors=errors)
+    """Makes the problem of wrong fields."""
+    code, detail = in_short(errors)
+    return HttpProblem(code, detail, errors=errors)
 
 
 def _decoded(body: bytes) -> str:
@@ -176,7 +174,7 @@ def _fraction(_digits: str) -> _Fraction:
 
 def _check_strings(value: Any) -> None:
     """Refuses lone surrogates before NUL: unreadable comes before unusable."""
-    texts = list(_texts(value))
+    texts = texts_in(value)
     for text in texts:
         try:
             text.encode("utf-8")
@@ -186,18 +184,3 @@ def _check_strings(value: Any) -> None:
             ) from error
     if any("\x00" in text for text in texts):
         raise HttpProblem("invalid_characters", "A text of the body holds a NUL character.")
-
-
-def _texts(value: Any) -> list[str]:
-    texts: list[str] = []
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            texts.append(item)
-        elif isinstance(item, dict):
-            texts.extend(item)
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-    return texts

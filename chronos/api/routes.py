@@ -17,7 +17,6 @@ import msgspec
 from chronos.api import answers, health
 from chronos.api.accounts import list_events, open_account, show_account, show_balance
 from chronos.api.answer import JSON, Answer
-from chronos.api.bodies import Body, OpenAccountBody, TransferBody
 from chronos.api.currencies import list_currencies
 from chronos.api.exchange import Exchange, Services
 from chronos.api.problems import HttpProblem
@@ -27,6 +26,7 @@ from chronos.api.trial_balance import show_trial_balance
 from chronos.auth.principals import Scope
 from chronos.domain.ids import is_valid_id
 from chronos.telemetry.metrics import CONTENT_TYPE as METRICS_TEXT
+from chronos.wire.bodies import Body, OpenAccountBody, TransferBody
 
 COMMAND_BODY_BYTES_MAX: Final = 64 * 1024
 

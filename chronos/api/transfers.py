@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from chronos.api.answer import Answer, json_answer
 from chronos.api.answers import Balances
-from chronos.api.bodies import TransferBody
 from chronos.api.commands import answer_command
 from chronos.api.exchange import Exchange, Services
 from chronos.api.problems import HttpProblem
-from chronos.domain.commands import TransferFunds
 from chronos.domain.events import MoneyMoved
-from chronos.domain.ids import AccountId, TransferId
 from chronos.errors import InvariantBroken
+from chronos.wire.bodies import TransferBody
 from chronos.wire.codec import decode_event
 from chronos.wire.documents import entry_document
 
@@ -19,21 +17,7 @@ from chronos.wire.documents import entry_document
 async def make_transfer(services: Services, exchange: Exchange) -> Answer:
     """Answers `POST /v1/transfers`."""
     body = exchange.body_as(TransferBody)
-    command = TransferFunds(
-        transfer_id=TransferId(body.id or exchange.fresh_id("trf_")),
-        source=AccountId(body.source),
-        destination=AccountId(body.destination),
-        amount=body.amount,
-        currency=body.currency,
-        description=body.description,
-        value_date=body.value_date,
-        metadata=body.metadata or {},
-        expected_versions={
-            AccountId(account): version
-            for account, version in (body.expected_versions or {}).items()
-        },
-    )
-    return await answer_command(services, exchange, command)
+    return await answer_command(services, exchange, body.command(exchange.fresh_id))
 
 
 async def show_transfer(services: Services, exchange: Exchange) -> Answer:

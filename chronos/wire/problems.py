@@ -5,6 +5,7 @@ Source: RFC 9457 (`application/problem+json`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -104,6 +105,7 @@ PROBLEMS: dict[str, Problem] = {
 }
 
 _encoder = msgspec.json.Encoder()
+_CODE = re.compile(rb'"code":"([a-z_]+)"')
 
 
 def problem_body(  # noqa: PLR0913  the members of a problem document, each by its name
@@ -144,3 +146,9 @@ def problem_body(  # noqa: PLR0913  the members of a problem document, each by i
     if extra:
         document.update(extra)
     return _encoder.encode(document)
+
+
+def code_in(document: bytes) -> str | None:
+    """Finds the code of a problem document; None when the bytes are of another document."""
+    found = _CODE.search(document)
+    return None if found is None else found[1].decode()

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronos.api import parse
-from chronos.api.bodies import OpenAccountBody, TransferBody
 from chronos.api.parse import parse_body
 from chronos.api.problems import HttpProblem
+from chronos.wire.bodies import OpenAccountBody, TransferBody
 
 PLAIN = {"from": "a", "to": "b", "amount": 1, "currency": "EUR"}
 

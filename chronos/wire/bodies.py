@@ -1,4 +1,4 @@
-"""Shapes of the request bodies: what msgspec checks, and what the OpenAPI document shows.
+"""Shapes of the requests of both doors: what msgspec checks, and what OpenAPI shows.
 
 A bound stands here once, in the type of the field. Optional fields take null for "absent".
 `omit_defaults` makes the canonical form of a body independent of fields left out, also of those
@@ -7,6 +7,7 @@ that a later version adds: the hash of a retry stays the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated
 
@@ -14,7 +15,9 @@ import msgspec
 from msgspec import Meta
 
 from chronos.domain.chart import AccountKind
+from chronos.domain.commands import OpenAccount, TransferFunds
 from chronos.domain.currency import EXPONENTS
+from chronos.domain.ids import AccountId, TransferId
 from chronos.domain.money import AMOUNT_MAX
 from chronos.wire.problems import InputError
 
@@ -43,6 +46,9 @@ Metadata = Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=METADATA_
 Version = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
 ExpectedVersions = Annotated[dict[Id, Version], Meta(max_length=2)]
 
+FreshId = Callable[[str], str]
+"""Makes an id with the prefix, for what the client did not name."""
+
 
 class OpenAccountBody(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
@@ -59,6 +65,17 @@ class OpenAccountBody(
     def rule_errors(self) -> list[InputError]:
         """Names what no type can say: a currency that is not in use."""
         return currency_errors(self.currency)
+
+    def command(self, fresh_id: FreshId) -> OpenAccount:
+        """Gives the command that the body asks for."""
+        return OpenAccount(
+            account_id=AccountId(self.id or fresh_id("acc_")),
+            currency=self.currency,
+            kind=self.kind,
+            overdraft_limit=self.overdraft_limit,
+            external_id=self.external_id,
+            metadata=self.metadata or {},
+        )
 
 
 class TransferBody(
@@ -89,6 +106,23 @@ class TransferBody(
                     )
                 )
         return errors
+
+    def command(self, fresh_id: FreshId) -> TransferFunds:
+        """Gives the command that the body asks for."""
+        return TransferFunds(
+            transfer_id=TransferId(self.id or fresh_id("trf_")),
+            source=AccountId(self.source),
+            destination=AccountId(self.destination),
+            amount=self.amount,
+            currency=self.currency,
+            description=self.description,
+            value_date=self.value_date,
+            metadata=self.metadata or {},
+            expected_versions={
+                AccountId(account): version
+                for account, version in (self.expected_versions or {}).items()
+            },
+        )
 
 
 Body = OpenAccountBody | TransferBody

@@ -6,14 +6,14 @@ type, alone, so that one answer names every fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
 import msgspec
 
-from chronos.api.bodies import METADATA_KEYS_MAX, currency_errors
 from chronos.domain.money import AMOUNT_MAX
+from chronos.wire.bodies import METADATA_KEYS_MAX, currency_errors
 from chronos.wire.problems import InputError
 
 _OTHER: Final = "schema_violation"
@@ -65,6 +65,30 @@ def shape_errors(value: dict[str, Any], shape: type[msgspec.Struct]) -> list[Inp
         _error(name, _OTHER, "The field is not known.") for name in value if name not in fields
     )
     return errors[:_ERRORS_MAX]
+
+
+def in_short(errors: Sequence[InputError]) -> tuple[str, str]:
+    """Gives the code and the sentence of the whole; the code is theirs if they share one."""
+    codes = {error.code for error in errors}
+    code = errors[0].code if len(codes) == 1 else _OTHER
+    more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+    return code, errors[0].detail + more
+
+
+def texts_in(value: Any) -> list[str]:
+    """Gives every text of a JSON value, names of members included."""
+    texts: list[str] = []
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            texts.append(item)
+        elif isinstance(item, dict):
+            texts.extend(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return texts
 
 
 class _Field(msgspec.Struct, frozen=True, kw_only=True):
