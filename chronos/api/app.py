@@ -10,8 +10,9 @@ from chronos.api.exchange import Services
 from chronos.api.health import Health
 from chronos.api.middleware import Door
 from chronos.api.openapi import openapi_document
-from chronos.api.routes import ADMIN_ROUTES, ROUTES, Router
+from chronos.api.routes import Router
 from chronos.api.server import BoundedServer
+from chronos.api.table import ADMIN_ROUTES, ROUTES
 from chronos.api.watching import Watch
 from chronos.auth.credentials import Authenticator
 from chronos.clock import Clock, IdSource

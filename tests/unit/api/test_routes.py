@@ -6,7 +6,8 @@ import pytest
 
 from chronos.api.openapi import openapi_document
 from chronos.api.problems import HttpProblem
-from chronos.api.routes import ROUTES, Router
+from chronos.api.routes import Router
+from chronos.api.table import ROUTES
 from chronos.wire.problems import PROBLEMS
 
 
