@@ -10,9 +10,9 @@ from chronos.domain.account import AccountStatus
 from chronos.domain.chart import AccountKind
 from chronos.errors import Unavailable
 from chronos.mirror.accounts import AccountIndex, AccountQuery
-from chronos.mirror.cursors import Cursors
 from chronos.mirror.guard import SearchRefused
 from chronos.wire.balance import Balance
+from chronos.wire.cursors import Cursors
 from web.history import (
     PAGE_ROWS,
     PAGE_ROWS_MAX,

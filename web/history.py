@@ -18,9 +18,9 @@ from aiohttp import web
 from chronos.clock import Clock
 from chronos.domain.ids import is_valid_id
 from chronos.errors import Unavailable
-from chronos.mirror.cursors import Cursors, InvalidCursor
 from chronos.mirror.entries import EVENT_TYPES, MONEY_TYPES, EntryIndex, EntryQuery
 from chronos.settings import Settings
+from chronos.wire.cursors import Cursors, InvalidCursor
 from web.parameters import Parameters, invalid
 from web.respond import Refusal, Respond, json_answer
 

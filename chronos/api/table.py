@@ -13,7 +13,6 @@ import msgspec
 from chronos.api import answers, health
 from chronos.api.accounts import list_events, open_account, show_account, show_balance
 from chronos.api.answer import JSON
-from chronos.api.bodies import Body, OpenAccountBody, TransferBody
 from chronos.api.currencies import list_currencies
 from chronos.api.query import AFTER, DRY_RUN, LIMIT, Parameter
 from chronos.api.routes import Handler, Route
@@ -21,7 +20,7 @@ from chronos.api.transfers import make_transfer, show_transfer
 from chronos.api.trial_balance import show_trial_balance
 from chronos.auth.principals import Scope
 from chronos.telemetry.metrics import CONTENT_TYPE as METRICS_TEXT
-from chronos.wire.bodies import OpenAccountBody, TransferBody
+from chronos.wire.bodies import Body, OpenAccountBody, TransferBody
 
 COMMAND_BODY_BYTES_MAX: Final = 64 * 1024
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos.mirror.cursors import Cursors, InvalidCursor
+from chronos.wire.cursors import Cursors, InvalidCursor
 
 CURSORS = Cursors(b"secret", list_name="entries")
 FILTERS = {"account": "alice", "types": ""}
