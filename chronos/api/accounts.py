@@ -9,6 +9,7 @@ from chronos.api.answers import Account, Balance
 from chronos.api.commands import answer_command
 from chronos.api.exchange import Exchange, Services
 from chronos.api.problems import HttpProblem
+from chronos.api.query import AFTER, LIMIT
 from chronos.store.reads import StoredAccount, StoredEvent
 from chronos.wire.bodies import OpenAccountBody
 from chronos.wire.codec import format_instant, with_hash
@@ -63,7 +64,7 @@ async def show_balance(services: Services, exchange: Exchange) -> Answer:
 async def list_events(services: Services, exchange: Exchange) -> Answer:
     """Answers `GET /v1/accounts/{id}/events`: the stored bytes, oldest first."""
     account_id = exchange.params["id"]
-    after, limit = exchange.query["after"], exchange.query["limit"]
+    after, limit = exchange.query[AFTER], exchange.query[LIMIT]
     events = await services.reads.events_of(account_id, after, limit + 1)
     if not events and not await services.reads.is_known(account_id):
         raise _unknown(account_id)

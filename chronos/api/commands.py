@@ -6,6 +6,7 @@ from typing import Final
 
 from chronos.api.answer import Answer
 from chronos.api.exchange import Exchange, Services
+from chronos.api.query import DRY_RUN
 from chronos.domain.commands import Command
 from chronos.ledger.counted import run_counted
 from chronos.wire.booking import Attempt
@@ -19,7 +20,7 @@ DRY_RUN_KEY: Final = "dry-run"
 
 async def answer_command(services: Services, exchange: Exchange, command: Command) -> Answer:
     """Executes a command, or previews it, and answers with its receipt."""
-    dry_run = bool(exchange.query["dry_run"])
+    dry_run = bool(exchange.query[DRY_RUN])
     return _answer(
         await run_counted(services.ledger, _attempt(exchange, command), dry_run=dry_run)
     )

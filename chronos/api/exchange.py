@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp.web import BaseRequest
 
+from chronos.api.query import NO_QUERY, Query
 from chronos.auth.credentials import Authenticator
 from chronos.auth.principals import Principal
 from chronos.clock import Clock, IdSource
@@ -48,8 +49,7 @@ class Exchange:
     route_path: str = "unknown"
     """The path's pattern; a closed set, fit for a metric's label."""
     params: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, int] = field(default_factory=dict)
-    """Each parameter of the route with its value; a flag is 0 or 1."""
+    query: Query = NO_QUERY
     principal: Principal | None = None
     idempotency_key: str | None = None
     body: Body | None = None

@@ -24,7 +24,7 @@ from chronos.api.headers import check_accept, check_media_type, idempotency_key
 from chronos.api.parse import parse_body
 from chronos.api.plain import PlainResponse, is_plain, plain_response
 from chronos.api.problems import HttpProblem, problem_answer
-from chronos.api.query import parse_query
+from chronos.api.query import DRY_RUN, parse_query
 from chronos.api.reading import read_body
 from chronos.api.routes import Route, Router
 from chronos.errors import InvariantBroken, Unavailable
@@ -143,7 +143,7 @@ class Door:
         if route.answer is not None:
             check_accept(request)
         exchange.query = parse_query(request.rel_url.raw_query_string, route.query)
-        if route.body is not None and not exchange.query["dry_run"]:
+        if route.body is not None and not exchange.query[DRY_RUN]:
             exchange.idempotency_key = idempotency_key(request)
 
     def _options(self, exchange: Exchange) -> Answer:

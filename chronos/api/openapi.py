@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from chronos.api.answer import JSON
-from chronos.api.query import Number, Parameter
+from chronos.api.query import Parameter
 from chronos.api.routes import Route
 from chronos.wire.meaning import KEY_LENGTH_MAX
 from chronos.wire.problems import CONTENT_TYPE as PROBLEM_JSON
@@ -131,21 +131,13 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     return parameters + [_query_parameter(parameter) for parameter in route.query]
 
 
-def _query_parameter(parameter: Parameter) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "boolean", "default": False}
-    if isinstance(parameter, Number):
-        schema = {
-            "type": "integer",
-            "minimum": parameter.low,
-            "maximum": parameter.high,
-            "default": parameter.default,
-        }
+def _query_parameter(parameter: Parameter[object]) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "in": "query",
         "required": False,
         "description": parameter.text,
-        "schema": schema,
+        "schema": parameter.schema(),
     }
 
 

@@ -38,7 +38,7 @@ class Route:
     """Whether it can be answered before the start-up checks have passed."""
     body: type[Body] | None = None
     body_bytes_max: int = 0
-    query: tuple[Parameter, ...] = ()
+    query: tuple[Parameter[object], ...] = ()
     refusals: tuple[str, ...] = ()
     """Codes by which the core or the journal may refuse it."""
     media_type: str = JSON

@@ -70,7 +70,7 @@ def _read(
     *,
     handler: Handler,
     answer: type[msgspec.Struct],
-    query: tuple[Parameter, ...] = (),
+    query: tuple[Parameter[object], ...] = (),
     refusals: tuple[str, ...] = (),
 ) -> Route:
     return Route(

@@ -30,7 +30,8 @@ def parse_instant(text: str, *, rounds_up: bool) -> datetime:
     Args:
         text: As in 2031-05-06T07:08:09.123456Z; `t` and `z` may be small.
         rounds_up: Where digits beyond the microsecond go: to the next one, or away. The journal
-            counts in microseconds, so "until" a moment must round down, "from" it up.
+            counts in microseconds, so the last moment of a time must round down, its first
+            moment, or the first after it, up.
 
     Raises:
         ValueError: It is no such date-time, or outside the calendar.
