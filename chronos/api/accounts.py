@@ -1,4 +1,4 @@
-"""Accounts: opening one, and reading it from the journal."""
+"""Accounts, read from the journal."""
 
 from __future__ import annotations
 
@@ -6,21 +6,13 @@ import msgspec
 
 from chronos.api.answer import Answer, json_answer
 from chronos.api.answers import Account, Balance
-from chronos.api.commands import answer_command
 from chronos.api.exchange import Exchange, Services
 from chronos.api.problems import HttpProblem
 from chronos.api.query import AFTER, LIMIT
 from chronos.store.reads import StoredAccount, StoredEvent
-from chronos.wire.bodies import OpenAccountBody
 from chronos.wire.codec import format_instant, with_hash
 
 _encode = msgspec.json.encode
-
-
-async def open_account(services: Services, exchange: Exchange) -> Answer:
-    """Answers `POST /v1/accounts`."""
-    body = exchange.body_as(OpenAccountBody)
-    return await answer_command(services, exchange, body.command(exchange.fresh_id))
 
 
 async def show_account(services: Services, exchange: Exchange) -> Answer:

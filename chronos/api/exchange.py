@@ -52,6 +52,8 @@ class Exchange:
     query: Query = NO_QUERY
     principal: Principal | None = None
     idempotency_key: str | None = None
+    expected_version: int | None = None
+    """From the header If-Match, on the routes of accounts."""
     body: Body | None = None
 
     def fresh_id(self, prefix: str) -> str:

@@ -17,6 +17,7 @@ KEY_HEADER: Final = "Idempotency-Key"
 _JSON_UTF8 = re.compile(
     r'application/json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?', re.ASCII | re.IGNORECASE
 )
+_VERSION_TAG = re.compile(r'"([1-9][0-9]{0,15})"', re.ASCII)
 _ZERO_QUALITY = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
 _FITTING: Final = frozenset({"*/*", "application/*", JSON, PROBLEM_JSON})
 
@@ -69,6 +70,37 @@ def idempotency_key(request: BaseRequest) -> str:
             f"{KEY_HEADER} takes 1 to {KEY_LENGTH_MAX} visible ASCII characters, no spaces.",
         )
     return keys[0]
+
+
+def expected_version(request: BaseRequest, *, taken: bool) -> int | None:
+    """Gives the version that the If-Match header asks for; None for none, and for `*`.
+
+    Args:
+        request: The request.
+        taken: Whether the address takes the header.
+
+    Raises:
+        HttpProblem: It is not one entity tag of ours, or means nothing at this address: a
+            condition that is not understood must not be taken as met.
+    """
+    values = request.headers.getall("If-Match", [])
+    if not values:
+        return None
+    if not taken:
+        raise HttpProblem(
+            "if_match_invalid",
+            "This address takes no If-Match; name versions in expected_versions instead.",
+        )
+    value = values[0].strip()
+    if len(values) == 1 and value == "*":
+        return None
+    tag = _VERSION_TAG.fullmatch(value)
+    if len(values) > 1 or tag is None:
+        raise HttpProblem(
+            "if_match_invalid",
+            'If-Match takes one version of the account, quoted as its ETag is, such as "7".',
+        )
+    return int(tag[1])
 
 
 @lru_cache(maxsize=256)

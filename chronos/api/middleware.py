@@ -14,13 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter
+from typing import Final
 
 from aiohttp.web import BaseRequest, Response
 
 from chronos.api.answer import Answer
 from chronos.api.credentials import Credentials, check_scope
 from chronos.api.exchange import Exchange, Services
-from chronos.api.headers import check_accept, check_media_type, idempotency_key
+from chronos.api.headers import (
+    check_accept,
+    check_media_type,
+    expected_version,
+    idempotency_key,
+)
 from chronos.api.parse import parse_body
 from chronos.api.plain import PlainResponse, is_plain, plain_response
 from chronos.api.problems import HttpProblem, problem_answer
@@ -32,6 +38,7 @@ from chronos.telemetry import metrics
 from chronos.telemetry.logs import bind_correlation, get_logger
 from chronos.telemetry.traces import accept_traceparent, trace_id_of
 
+_EMPTY_OBJECT: Final = b"{}"
 _log = get_logger("api")
 
 
@@ -129,22 +136,27 @@ class Door:
             self._services.health.refuse_when_closed()
         if route.scope is not None:
             exchange.principal = await self._credentials.principal(request)
-        self._check_head(exchange, route)
+        if not body and route.body_optional:
+            body = _EMPTY_OBJECT
+        self._check_head(exchange, route, is_left_out=body is _EMPTY_OBJECT)
         if route.body is not None:
             exchange.body = parse_body(body, route.body)
         if route.scope is not None and exchange.principal is not None:
             check_scope(exchange.principal, route.scope)
         return await route.handler(self._services, exchange)
 
-    def _check_head(self, exchange: Exchange, route: Route) -> None:
+    def _check_head(self, exchange: Exchange, route: Route, *, is_left_out: bool) -> None:
         request = exchange.request
-        if route.body is not None:
+        if route.body is not None and not is_left_out:
             check_media_type(request)
         if route.answer is not None:
             check_accept(request)
         exchange.query = parse_query(request.rel_url.raw_query_string, route.query)
-        if route.body is not None and not exchange.query[DRY_RUN]:
+        if route.body is None:
+            return
+        if not exchange.query[DRY_RUN]:
             exchange.idempotency_key = idempotency_key(request)
+        exchange.expected_version = expected_version(request, taken=route.takes_if_match)
 
     def _options(self, exchange: Exchange) -> Answer:
         if exchange.path == "*":

@@ -33,6 +33,13 @@ _KEY_PARAMETER: Final = {
     "description": "Names this attempt; the same for each retry. Needed unless dry_run.",
     "schema": {"type": "string", "pattern": f"^[!-~]{{1,{KEY_LENGTH_MAX}}}$"},
 }
+_IF_MATCH_PARAMETER: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The version that the account must have, as its ETag has it.",
+    "schema": {"type": "string", "pattern": '^(\\*|"[1-9][0-9]{0,15}")$'},
+}
 _OF_EVERY_ROUTE: Final = ("bad_request", "header_too_large", "internal_error", "unavailable")
 _OF_EVERY_KEY: Final = ("unauthenticated", "insufficient_scope", "not_acceptable")
 _OF_EVERY_BODY: Final = (
@@ -108,7 +115,7 @@ def _paths(routes: tuple[Route, ...]) -> dict[str, dict[str, Any]]:
 
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": route.handler.__name__,
+        "operationId": route.operation or route.handler.__name__,
         "summary": route.summary,
         "parameters": _parameters(route),
         "responses": _responses(route),
@@ -118,7 +125,7 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["description"] = f"Needs the scope {route.scope.value}."
     if route.body is not None:
         operation["requestBody"] = {
-            "required": True,
+            "required": not route.body_optional,
             "content": {JSON: {"schema": _reference(route.body)}},
         }
     return operation
@@ -128,6 +135,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = [_ID_PARAMETER] if "{id}" in route.path else []
     if route.body is not None:
         parameters.append(_KEY_PARAMETER)
+    if route.takes_if_match:
+        parameters.append(_IF_MATCH_PARAMETER)
     return parameters + [_query_parameter(parameter) for parameter in route.query]
 
 
@@ -164,6 +173,8 @@ def _codes(route: Route) -> set[str]:
         codes.update(_OF_EVERY_BODY)
     if "{id}" in route.path:
         codes.add("id_invalid")
+    if route.takes_if_match:
+        codes.update(("if_match_invalid", "version_conflict"))
     return codes
 
 

@@ -32,6 +32,8 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _NO_BRACKET = re.compile(rb"[^\[\]{}]+")
 _BOM = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
+_NESTED: Final = (dict, list)
+_IMPOSSIBLE: Final = 1 << 60
 
 
 class _Duplicate(ValueError):
@@ -59,12 +61,12 @@ def parse_body(body: bytes, shape: type[_T]) -> _T:
 
 def _parse_quickly(body: bytes, shape: type[_T]) -> _T | None:
     """Reads a plain body; None when it is not plain, or when anything is wrong with it."""
-    if b"\\" in body or body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+    if b"\\" in body:
         return None
     try:
         value = _decode(body)
         return msgspec.convert(value, shape) if _keys_are_single(body, value) else None
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -72,16 +74,23 @@ def _keys_are_single(body: bytes, value: Any) -> bool:
     """Tells that no object names a key twice, for valid JSON without a backslash.
 
     Every member has one colon outside of strings. If the objects that were made hold as many
-    keys, none was lost. Objects deeper than one level make the count differ: the exact way
-    then.
+    keys, none was lost. False also for what is too deep: the exact way then.
     """
     if type(value) is not dict:
         return False
-    keys = len(value)
-    for member in value.values():
-        if type(member) is dict:
-            keys += len(member)
-    return b"".join(body.split(b'"')[::2]).count(b":") == keys
+    return b"".join(body.split(b'"')[::2]).count(b":") == _members(value, DEPTH_MAX)
+
+
+def _members(value: Any, levels: int) -> int:
+    """Counts the members of an object or list, and below; impossibly many if it is too deep."""
+    if levels == 0:
+        return _IMPOSSIBLE
+    is_object = type(value) is dict
+    count = len(value) if is_object else 0
+    for member in value.values() if is_object else value:
+        if type(member) in _NESTED:
+            count += _members(member, levels - 1)
+    return count
 
 
 def _parse_exactly(body: bytes, shape: type[_T]) -> _T:

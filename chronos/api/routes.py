@@ -38,6 +38,12 @@ class Route:
     """Whether it can be answered before the start-up checks have passed."""
     body: type[Body] | None = None
     body_bytes_max: int = 0
+    body_optional: bool = False
+    """Whether no body at all means an empty object."""
+    takes_if_match: bool = False
+    """Whether the header If-Match names the version that the account must have."""
+    operation: str = ""
+    """Name of the operation in the OpenAPI document; empty: that of the handler."""
     query: tuple[Parameter[object], ...] = ()
     refusals: tuple[str, ...] = ()
     """Codes by which the core or the journal may refuse it."""

@@ -6,53 +6,62 @@ it does not exist.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
-from chronos.api import answers, health
-from chronos.api.accounts import list_events, open_account, show_account, show_balance
+from chronos.api import answers, health, refusals
+from chronos.api.accounts import list_events, show_account, show_balance
 from chronos.api.answer import JSON
+from chronos.api.batches import run_batch
+from chronos.api.commands import run_command
 from chronos.api.currencies import list_currencies
+from chronos.api.holds import show_hold
 from chronos.api.query import AFTER, DRY_RUN, LIMIT, Parameter
 from chronos.api.routes import Handler, Route
-from chronos.api.transfers import make_transfer, show_transfer
+from chronos.api.transfers import show_transfer
 from chronos.api.trial_balance import show_trial_balance
 from chronos.auth.principals import Scope
 from chronos.telemetry.metrics import CONTENT_TYPE as METRICS_TEXT
-from chronos.wire.bodies import Body, OpenAccountBody, TransferBody
+from chronos.wire.batch import BatchBody
+from chronos.wire.bodies import (
+    Body,
+    EntriesBody,
+    ExchangeBody,
+    OpenAccountBody,
+    ReverseBody,
+    TransferBody,
+)
+from chronos.wire.hold_bodies import CaptureBody, HoldBody, VoidBody
+from chronos.wire.verb_bodies import (
+    CloseBody,
+    FreezeBody,
+    MetadataBody,
+    OverdraftLimitBody,
+    UnfreezeBody,
+)
 
 COMMAND_BODY_BYTES_MAX: Final = 64 * 1024
-
-_REFUSALS_OF_OPENING: Final = ("account_exists", "external_id_exists")
-_REFUSALS_OF_TRANSFER: Final = (
-    "insufficient_funds",
-    "account_frozen",
-    "account_closed",
-    "balance_limit",
-    "transfer_exists",
-    "version_conflict",
-    "account_not_found",
-    "currency_mismatch",
-    "same_account",
-    "date_invalid",
-)
+BULK_BODY_BYTES_MAX: Final = 2 * 1024 * 1024
 
 
 def _command(
     path: str,
     summary: str,
     *,
-    handler: Handler,
+    operation: str,
     body: type[Body],
     answer: type[msgspec.Struct],
     refusals: tuple[str, ...],
 ) -> Route:
+    """Gives the route of a command that creates something."""
     return Route(
         method="POST",
         path=path,
         summary=summary,
-        handler=handler,
+        handler=run_command,
+        operation=operation,
         answer=answer,
         status=201,
         scope=Scope.WRITE,
@@ -62,6 +71,27 @@ def _command(
         query=(DRY_RUN,),
         refusals=refusals,
     )
+
+
+def _verb(
+    path: str,
+    summary: str,
+    *,
+    operation: str,
+    body: type[Body],
+    refusals: tuple[str, ...],
+    is_body_optional: bool = True,
+) -> Route:
+    """Gives the route of a command on an account."""
+    route = _command(
+        f"/v1/accounts/{{id}}/{path}",
+        summary,
+        operation=operation,
+        body=body,
+        answer=answers.ChangedAccount,
+        refusals=("account_not_found", "account_closed", "version_conflict", *refusals),
+    )
+    return replace(route, status=200, takes_if_match=True, body_optional=is_body_optional)
 
 
 def _read(
@@ -116,23 +146,138 @@ ADMIN_ROUTES: Final = (
     ),
 )
 
-ROUTES: Final = (
+COMMANDS: Final = (
     _command(
         "/v1/accounts",
         "Open an account.",
-        handler=open_account,
+        operation="open_account",
         body=OpenAccountBody,
         answer=answers.OpenedAccount,
-        refusals=_REFUSALS_OF_OPENING,
+        refusals=("account_exists", "external_id_exists", "date_invalid"),
     ),
     _command(
         "/v1/transfers",
         "Move money from one account to another.",
-        handler=make_transfer,
+        operation="make_transfer",
         body=TransferBody,
         answer=answers.BookedTransfer,
-        refusals=_REFUSALS_OF_TRANSFER,
+        refusals=refusals.OF_ENTRIES,
     ),
+    replace(
+        _command(
+            "/v1/entries",
+            "Book postings that sum to zero.",
+            operation="post_entries",
+            body=EntriesBody,
+            answer=answers.BookedEntry,
+            refusals=(*refusals.OF_ENTRIES, "unbalanced", "too_many_postings"),
+        ),
+        body_bytes_max=BULK_BODY_BYTES_MAX,
+    ),
+    _command(
+        "/v1/exchanges",
+        "Sell one currency for another.",
+        operation="exchange_funds",
+        body=ExchangeBody,
+        answer=answers.BookedEntry,
+        refusals=(*refusals.OF_ENTRIES, "position_account_missing"),
+    ),
+    replace(
+        _command(
+            "/v1/transfers/{id}/reverse",
+            "Book a transfer once more with its sides swapped.",
+            operation="reverse_transfer",
+            body=ReverseBody,
+            answer=answers.BookedEntry,
+            refusals=refusals.OF_REVERSALS,
+        ),
+        body_optional=True,
+    ),
+    _command(
+        "/v1/holds",
+        "Reserve an amount of an account.",
+        operation="place_hold",
+        body=HoldBody,
+        answer=answers.PlacedHold,
+        refusals=refusals.OF_HOLDS,
+    ),
+    replace(
+        _command(
+            "/v1/holds/{id}/capture",
+            "Move up to the held amount; the rest is available again.",
+            operation="capture_hold",
+            body=CaptureBody,
+            answer=answers.EndedHold,
+            refusals=refusals.OF_CAPTURES,
+        ),
+        status=200,
+    ),
+    replace(
+        _command(
+            "/v1/holds/{id}/void",
+            "End a hold; nothing moves.",
+            operation="void_hold",
+            body=VoidBody,
+            answer=answers.EndedHold,
+            refusals=("hold_not_found", "hold_not_open", "version_conflict"),
+        ),
+        status=200,
+        body_optional=True,
+    ),
+    _verb(
+        "freeze",
+        "Forbid an account to pay, or also to be paid.",
+        operation="freeze_account",
+        body=FreezeBody,
+        refusals=("account_frozen",),
+    ),
+    _verb(
+        "unfreeze",
+        "Let a frozen account pay and be paid again.",
+        operation="unfreeze_account",
+        body=UnfreezeBody,
+        refusals=("account_not_frozen",),
+    ),
+    _verb(
+        "close",
+        "Close an empty account for good.",
+        operation="close_account",
+        body=CloseBody,
+        refusals=("balance_not_zero", "holds_open"),
+    ),
+    _verb(
+        "overdraft-limit",
+        "Set how far below zero an account may go.",
+        operation="set_overdraft_limit",
+        body=OverdraftLimitBody,
+        refusals=("insufficient_funds", "balance_limit"),
+        is_body_optional=False,
+    ),
+    _verb(
+        "metadata",
+        "Replace the metadata of an account.",
+        operation="annotate_account",
+        body=MetadataBody,
+        refusals=(),
+        is_body_optional=False,
+    ),
+    replace(
+        _command(
+            "/v1/batches",
+            "Execute many commands in one transaction.",
+            operation="run_batch",
+            body=BatchBody,
+            answer=answers.ExecutedBatch,
+            refusals=("batch_rejected", "batch_too_large"),
+        ),
+        handler=run_batch,
+        status=200,
+        body_bytes_max=BULK_BODY_BYTES_MAX,
+    ),
+)
+
+ROUTES: Final = (
+    *COMMANDS,
     _read(
         "/v1/accounts/{id}",
         "Read an account from the journal.",
@@ -161,6 +306,13 @@ ROUTES: Final = (
         handler=show_transfer,
         answer=answers.BookedEntry,
         refusals=("transfer_not_found",),
+    ),
+    _read(
+        "/v1/holds/{id}",
+        "Read a hold from the journal.",
+        handler=show_hold,
+        answer=answers.Hold,
+        refusals=("hold_not_found",),
     ),
     _read(
         "/v1/trial-balance",

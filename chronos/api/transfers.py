@@ -1,23 +1,15 @@
-"""Transfers: making one, and reading it from the journal."""
+"""Transfers and all other journal entries, read from the journal."""
 
 from __future__ import annotations
 
 from chronos.api.answer import Answer, json_answer
 from chronos.api.answers import Balances
-from chronos.api.commands import answer_command
 from chronos.api.exchange import Exchange, Services
 from chronos.api.problems import HttpProblem
 from chronos.domain.events import MoneyMoved
 from chronos.errors import InvariantBroken
-from chronos.wire.bodies import TransferBody
 from chronos.wire.codec import decode_event
 from chronos.wire.documents import entry_document
-
-
-async def make_transfer(services: Services, exchange: Exchange) -> Answer:
-    """Answers `POST /v1/transfers`."""
-    body = exchange.body_as(TransferBody)
-    return await answer_command(services, exchange, body.command(exchange.fresh_id))
 
 
 async def show_transfer(services: Services, exchange: Exchange) -> Answer:

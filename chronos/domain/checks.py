@@ -69,13 +69,25 @@ def date_refused(detail: str, pointer: str = "/value_date") -> Rejected:
 
 
 def wrong_versions(
-    expected: Mapping[AccountId, int], accounts: Mapping[AccountId, AccountState]
+    expected: Mapping[AccountId, int], touched: Mapping[AccountId, AccountState]
 ) -> Rejected | None:
-    """Refuses when an account is not at the version that the sender believes."""
+    """Refuses when an account of the command is not at the version that the sender believes.
+
+    Args:
+        expected: What the sender believes.
+        touched: The accounts of the command, and of no other one.
+    """
     for account_id, version in expected.items():
-        account = accounts.get(account_id)
-        if account is not None and account.version != version:
-            return version_conflict(account, version, f"/expected_versions/{account_id}")
+        account = touched.get(account_id)
+        pointer = f"/expected_versions/{account_id}"
+        if account is None:
+            return Rejected(
+                code=RejectionCode.VERSION_CONFLICT,
+                detail=f"Account {account_id} takes no part in the command.",
+                pointer=pointer,
+            )
+        if account.version != version:
+            return version_conflict(account, version, pointer)
     return None
 
 

@@ -93,7 +93,8 @@ def _unfit(entry: Entry, states: States, touched: Sequence[AccountState]) -> Rej
             pointer="/id",
         )
     if entry.expected_versions:
-        return checks.wrong_versions(entry.expected_versions, states.accounts)
+        before = {leg.account_id: states.accounts[leg.account_id] for leg in entry.legs}
+        return checks.wrong_versions(entry.expected_versions, before)
     return None
 
 
@@ -132,6 +133,7 @@ def _event(
         value_date=value_date,
         transfer_id=entry.transfer_id,
         leg=number,
+        legs=len(entry.legs),
         amount=leg.amount,
         counterparty=leg.counterparty,
         external_id=entry.external_id,

@@ -50,6 +50,8 @@ class MoneyMoved(AccountChanged):
     transfer_id: TransferId
     leg: int
     """Place of the posting in its journal entry, from 0."""
+    legs: int
+    """How many postings the entry has: whoever has as many has all of it."""
     amount: int
     """Signed effect on booked, in minor units."""
     counterparty: AccountId | None

@@ -81,7 +81,7 @@ def decide_void(states: States, command: VoidHold) -> Accepted | Rejected:
     if isinstance(found, Rejected):
         return found
     hold, account = found
-    refused = checks.wrong_versions(command.expected_versions, states.accounts)
+    refused = checks.wrong_versions(command.expected_versions, {hold.account_id: account})
     if refused is not None:
         return refused
     voided = HoldVoided(
@@ -128,7 +128,7 @@ def _unfit(states: States, command: PlaceHold, account: AccountState) -> Rejecte
             detail=f"Hold {command.hold_id} exists already.",
             pointer="/id",
         )
-    return checks.wrong_versions(command.expected_versions, states.accounts)
+    return checks.wrong_versions(command.expected_versions, {account.account_id: account})
 
 
 def _unaffordable(command: PlaceHold, account: AccountState) -> Rejected | None:

@@ -8,8 +8,9 @@ from typing import Protocol
 from prometheus_client import Counter
 
 from chronos.errors import Unavailable
+from chronos.ledger.booking import BATCH
 from chronos.telemetry import metrics
-from chronos.wire.booking import Attempt
+from chronos.wire.booking import AnyAttempt, Attempt
 from chronos.wire.problems import code_in
 from chronos.wire.receipt import Receipt
 
@@ -17,22 +18,22 @@ from chronos.wire.receipt import Receipt
 class Executor(Protocol):
     """What runs attempts: the ledger."""
 
-    async def execute(self, attempt: Attempt) -> Receipt:
+    async def execute(self, attempt: AnyAttempt) -> Receipt:
         """Executes an attempt."""
         ...
 
-    async def preview(self, attempt: Attempt) -> Receipt:
+    async def preview(self, attempt: AnyAttempt) -> Receipt:
         """Tells what an attempt would bring."""
         ...
 
 
-async def run_counted(ledger: Executor, attempt: Attempt, *, dry_run: bool) -> Receipt:
+async def run_counted(ledger: Executor, attempt: AnyAttempt, *, dry_run: bool) -> Receipt:
     """Executes an attempt, or previews it, and counts its outcome.
 
     Raises:
         Unavailable: The outcome is unknown; the same attempt may be sent again.
     """
-    command = type(attempt.command).__name__
+    command = type(attempt.command).__name__ if isinstance(attempt, Attempt) else BATCH
     try:
         if dry_run:
             receipt = await ledger.preview(attempt)

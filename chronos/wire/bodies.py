@@ -1,58 +1,66 @@
 """Shapes of the requests of both doors: what msgspec checks, and what OpenAPI shows.
 
-A bound stands here once, in the type of the field. Optional fields take null for "absent".
-`omit_defaults` makes the canonical form of a body independent of fields left out, also of those
-that a later version adds: the hash of a retry stays the same.
+A bound stands once, in the type of the field (`terms.py`). Optional fields take null for
+"absent". `omit_defaults` makes the canonical form of a body independent of fields left out,
+also of those that a later version adds: the hash of a retry stays the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from chronos.domain.chart import AccountKind
-from chronos.domain.commands import OpenAccount, TransferFunds
-from chronos.domain.currency import EXPONENTS
+from chronos.domain.commands import (
+    Command,
+    ExchangeFunds,
+    OpenAccount,
+    PostEntries,
+    Posting,
+    ReverseTransfer,
+    TransferFunds,
+)
 from chronos.domain.ids import AccountId, TransferId
-from chronos.domain.money import AMOUNT_MAX
 from chronos.wire.problems import InputError
-
-ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z"
-# No control characters, no line separators, none of the marks that reorder a line's text.
-_PLAIN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
-TEXT_PATTERN = rf"^[^{_PLAIN}]*\Z"
-DESCRIPTION_LENGTH_MAX = 140
-METADATA_KEYS_MAX = 16
-METADATA_VALUE_LENGTH_MAX = 500
-EXTERNAL_ID_LENGTH_MAX = 128
-
-Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Chosen by the client, or generated.")]
-Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Minor units.")]
-Limit = Annotated[int, Meta(ge=0, le=AMOUNT_MAX, description="Minor units below zero.")]
-CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217, in use.")]
-Description = Annotated[
-    str, Meta(max_length=DESCRIPTION_LENGTH_MAX, pattern=TEXT_PATTERN, description="One line.")
-]
-ExternalId = Annotated[
-    str, Meta(min_length=1, max_length=EXTERNAL_ID_LENGTH_MAX, pattern=TEXT_PATTERN)
-]
-MetadataKey = Annotated[str, Meta(pattern=ID_PATTERN)]
-MetadataValue = Annotated[str, Meta(max_length=METADATA_VALUE_LENGTH_MAX, pattern=TEXT_PATTERN)]
-Metadata = Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=METADATA_KEYS_MAX)]
-Version = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
-ExpectedVersions = Annotated[dict[Id, Version], Meta(max_length=2)]
-
-FreshId = Callable[[str], str]
-"""Makes an id with the prefix, for what the client did not name."""
+from chronos.wire.terms import (
+    POSTINGS_MAX,
+    Amount,
+    Asked,
+    CurrencyCode,
+    Description,
+    ExpectedVersions,
+    ExternalId,
+    Id,
+    Limit,
+    Metadata,
+    Signed,
+    by_account,
+    currency_errors,
+    stranger_errors,
+)
 
 
-class OpenAccountBody(
+class Body(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
+    """The body of a request."""
+
+    def rule_errors(self) -> list[InputError]:
+        """Names what no type can say: nothing, unless a body knows better."""
+        return []
+
+
+class CommandBody(Body, frozen=True, kw_only=True):
+    """The body of a request for one command."""
+
+    def command(self, asked: Asked) -> Command:
+        """Gives the command that the body asks for."""
+        raise NotImplementedError
+
+
+class OpenAccountBody(CommandBody, frozen=True, kw_only=True):
     """The body of `POST /v1/accounts`."""
 
     currency: CurrencyCode
@@ -61,26 +69,26 @@ class OpenAccountBody(
     overdraft_limit: Limit | None = None
     external_id: ExternalId | None = None
     metadata: Metadata | None = None
+    opened_on: date | None = None
 
     def rule_errors(self) -> list[InputError]:
         """Names what no type can say: a currency that is not in use."""
         return currency_errors(self.currency)
 
-    def command(self, fresh_id: FreshId) -> OpenAccount:
+    def command(self, asked: Asked) -> OpenAccount:
         """Gives the command that the body asks for."""
         return OpenAccount(
-            account_id=AccountId(self.id or fresh_id("acc_")),
+            account_id=AccountId(self.id or asked.fresh_id("acc_")),
             currency=self.currency,
             kind=self.kind,
             overdraft_limit=self.overdraft_limit,
             external_id=self.external_id,
             metadata=self.metadata or {},
+            opened_on=self.opened_on,
         )
 
 
-class TransferBody(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class TransferBody(CommandBody, frozen=True, kw_only=True):
     """The body of `POST /v1/transfers`."""
 
     source: Id = msgspec.field(name="from")
@@ -88,6 +96,7 @@ class TransferBody(
     amount: Amount
     currency: CurrencyCode
     id: Id | None = None
+    external_id: ExternalId | None = None
     description: Description | None = None
     value_date: date | None = None
     metadata: Metadata | None = None
@@ -95,47 +104,150 @@ class TransferBody(
 
     def rule_errors(self) -> list[InputError]:
         """Names what no type can say: a currency not in use, a version of a stranger."""
-        errors = currency_errors(self.currency)
-        for account in self.expected_versions or ():
-            if account not in (self.source, self.destination):
-                errors.append(
-                    InputError(
-                        pointer=f"/expected_versions/{account}",
-                        code="schema_violation",
-                        detail=f"Account {account} takes no part in the transfer.",
-                    )
-                )
-        return errors
+        strangers = stranger_errors(self.expected_versions, (self.source, self.destination))
+        return currency_errors(self.currency) + strangers
 
-    def command(self, fresh_id: FreshId) -> TransferFunds:
+    def command(self, asked: Asked) -> TransferFunds:
         """Gives the command that the body asks for."""
         return TransferFunds(
-            transfer_id=TransferId(self.id or fresh_id("trf_")),
+            transfer_id=TransferId(self.id or asked.fresh_id("trf_")),
             source=AccountId(self.source),
             destination=AccountId(self.destination),
             amount=self.amount,
             currency=self.currency,
+            external_id=self.external_id,
             description=self.description,
             value_date=self.value_date,
             metadata=self.metadata or {},
-            expected_versions={
-                AccountId(account): version
-                for account, version in (self.expected_versions or {}).items()
-            },
+            expected_versions=by_account(self.expected_versions),
         )
 
 
-Body = OpenAccountBody | TransferBody
+class PostingBody(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One posting of an entry; the amount is not zero."""
+
+    account: Id
+    amount: Signed
 
 
-def currency_errors(code: str) -> list[InputError]:
-    """Refuses a well-formed code that ISO 4217 does not have in use (XXX among them)."""
-    if code in EXPONENTS:
-        return []
-    return [
-        InputError(
-            pointer="/currency",
-            code="currency_invalid",
-            detail=f"{code} is not a currency in use.",
+Postings = Annotated[
+    tuple[PostingBody, ...],
+    msgspec.Meta(min_length=2, max_length=POSTINGS_MAX, description="They sum to zero."),
+]
+
+
+class EntriesBody(CommandBody, frozen=True, kw_only=True):
+    """The body of `POST /v1/entries`."""
+
+    postings: Postings
+    currency: CurrencyCode
+    id: Id | None = None
+    external_id: ExternalId | None = None
+    description: Description | None = None
+    value_date: date | None = None
+    metadata: Metadata | None = None
+    expected_versions: ExpectedVersions | None = None
+
+    def rule_errors(self) -> list[InputError]:
+        """Names what no type can say: a currency not in use, an amount of zero, a stranger."""
+        accounts = [posting.account for posting in self.postings]
+        zeros = [
+            InputError(
+                pointer=f"/postings/{number}/amount",
+                code="amount_invalid",
+                detail="A posting moves an amount other than zero.",
+            )
+            for number, posting in enumerate(self.postings)
+            if posting.amount == 0
+        ]
+        strangers = stranger_errors(self.expected_versions, accounts)
+        return currency_errors(self.currency) + zeros + strangers
+
+    def command(self, asked: Asked) -> PostEntries:
+        """Gives the command that the body asks for."""
+        return PostEntries(
+            transfer_id=TransferId(self.id or asked.fresh_id("trf_")),
+            postings=tuple(
+                Posting(AccountId(posting.account), posting.amount) for posting in self.postings
+            ),
+            currency=self.currency,
+            external_id=self.external_id,
+            description=self.description,
+            value_date=self.value_date,
+            metadata=self.metadata or {},
+            expected_versions=by_account(self.expected_versions),
         )
-    ]
+
+
+class ExchangeBody(CommandBody, frozen=True, kw_only=True):
+    """The body of `POST /v1/exchanges`.
+
+    Without position accounts, the bank's oldest one of each currency takes the other side.
+    """
+
+    source: Id = msgspec.field(name="from")
+    destination: Id = msgspec.field(name="to")
+    sell_amount: Amount
+    buy_amount: Amount
+    sell_currency: CurrencyCode | None = None
+    buy_currency: CurrencyCode | None = None
+    sell_position: Id | None = None
+    buy_position: Id | None = None
+    id: Id | None = None
+    external_id: ExternalId | None = None
+    description: Description | None = None
+    value_date: date | None = None
+    metadata: Metadata | None = None
+    expected_versions: ExpectedVersions | None = None
+
+    def rule_errors(self) -> list[InputError]:
+        """Names what no type can say: currencies that are not in use."""
+        errors: list[InputError] = []
+        if self.sell_currency is not None:
+            errors += currency_errors(self.sell_currency, "/sell_currency")
+        if self.buy_currency is not None:
+            errors += currency_errors(self.buy_currency, "/buy_currency")
+        return errors
+
+    def command(self, asked: Asked) -> ExchangeFunds:
+        """Gives the command that the body asks for."""
+        return ExchangeFunds(
+            transfer_id=TransferId(self.id or asked.fresh_id("trf_")),
+            source=AccountId(self.source),
+            destination=AccountId(self.destination),
+            sell_amount=self.sell_amount,
+            buy_amount=self.buy_amount,
+            sell_currency=self.sell_currency,
+            buy_currency=self.buy_currency,
+            sell_position=None if self.sell_position is None else AccountId(self.sell_position),
+            buy_position=None if self.buy_position is None else AccountId(self.buy_position),
+            external_id=self.external_id,
+            description=self.description,
+            value_date=self.value_date,
+            metadata=self.metadata or {},
+            expected_versions=by_account(self.expected_versions),
+        )
+
+
+class ReverseBody(CommandBody, frozen=True, kw_only=True):
+    """The body of `POST /v1/transfers/{id}/reverse`; may be left out."""
+
+    transfer_id: Id | None = None
+    """Of the reversal."""
+    description: Description | None = None
+    value_date: date | None = None
+    metadata: Metadata | None = None
+    expected_versions: ExpectedVersions | None = None
+
+    def command(self, asked: Asked) -> ReverseTransfer:
+        """Gives the command that the body asks for."""
+        return ReverseTransfer(
+            transfer_id=TransferId(self.transfer_id or asked.fresh_id("trf_")),
+            reverses=TransferId(asked.subject),
+            description=self.description,
+            value_date=self.value_date,
+            metadata=self.metadata or {},
+            expected_versions=by_account(self.expected_versions),
+        )

@@ -177,6 +177,7 @@ def _add_money(body: dict[str, object], event: MoneyMoved) -> None:
     body["external_id"] = event.external_id
     body["held_after"] = event.held_after
     body["leg"] = event.leg
+    body["legs"] = event.legs
     body["overdraft_limit_after"] = event.overdraft_limit_after
     body["reverses_transfer_id"] = event.reverses_transfer_id
     body["status_after"] = int(event.status_after)
@@ -231,6 +232,7 @@ def _moved(shape: MoneyShape) -> MoneyWithdrawn | MoneyDeposited:
         version=shape.version,
         transfer_id=TransferId(shape.transfer_id),
         leg=shape.leg,
+        legs=shape.legs,
         amount=shape.amount,
         currency=shape.currency,
         counterparty=None if shape.counterparty is None else AccountId(shape.counterparty),

@@ -57,6 +57,8 @@ class MoneyMovedShape(Changed, frozen=True, kw_only=True):
     amount: int
     counterparty: str | None
     reverses_transfer_id: str | None
+    legs: int = 2
+    """Since schema version 2; before, every entry had two."""
     external_id: str | None = None
     """Since schema version 2."""
 

@@ -42,6 +42,7 @@ PROBLEMS: dict[str, Problem] = {
     "too_deep": Problem(400, "The JSON is nested too deeply"),
     "idempotency_key_missing": Problem(400, "The Idempotency-Key header is missing"),
     "idempotency_key_invalid": Problem(400, "The Idempotency-Key header is not usable"),
+    "if_match_invalid": Problem(400, "The If-Match header is not usable"),
     "invalid_parameter": Problem(400, "A query parameter is not usable"),
     "invalid_cursor": Problem(400, "The cursor does not belong to this list"),
     "unauthenticated": Problem(401, "A valid API key is needed"),
