@@ -240,10 +240,12 @@ class TrialBalance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Currency(msgspec.Struct, frozen=True, kw_only=True):
-    """One currency; the exponent is the number of decimal digits of its minor unit."""
+    """One currency of ISO 4217; the exponent is the number of digits of its minor unit."""
 
     code: str
+    number: str
     exponent: int
+    name: str
 
 
 class Currencies(msgspec.Struct, frozen=True, kw_only=True):

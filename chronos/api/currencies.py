@@ -1,14 +1,17 @@
-"""Currencies: which codes are in use, and how many digits their minor unit has."""
+"""Currencies: those in use, with number, name and the digits of their minor unit."""
 
 from __future__ import annotations
 
 from chronos.api.answer import Answer, json_answer
 from chronos.api.answers import Currencies, Currency
 from chronos.api.exchange import Exchange, Services
-from chronos.domain.currency import EXPONENTS
+from chronos.domain.iso4217 import CURRENCIES
 
 _ANSWER = Currencies(
-    data=tuple(Currency(code=code, exponent=EXPONENTS[code]) for code in sorted(EXPONENTS))
+    data=tuple(
+        Currency(code=row.code, number=row.number, exponent=row.exponent, name=row.name)
+        for row in CURRENCIES.values()
+    )
 )
 
 

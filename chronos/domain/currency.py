@@ -1,29 +1,17 @@
-"""Currencies in use, and how many decimal digits their minor unit has.
-
-Source: ISO 4217, list one, without precious metals, bond units, test codes and fund codes.
-"""
+"""Amounts as people write them: decimals with the digits that a currency has."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
-_TWO_DIGITS = """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD
-    CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD
-    GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL
-    MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN
-    PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP
-    SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
-"""
-_BY_DIGITS = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
-    2: _TWO_DIGITS,
-    3: "BHD IQD JOD KWD LYD OMR TND",
-}
+from chronos.domain.iso4217 import CURRENCIES
 
-EXPONENTS: dict[str, int] = {
-    code: digits for digits, codes in _BY_DIGITS.items() for code in codes.split()
-}
+EXPONENTS: Final[Mapping[str, int]] = MappingProxyType(
+    {code: currency.exponent for code, currency in CURRENCIES.items()}
+)
 """Code -> number of decimal digits: 2 for EUR (1 EUR = 100 minor units), 0 for JPY."""
 
 _DECIMAL = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,4}))?", re.ASCII)
