@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 JSON = "application/json"
+HTML = "text/html; charset=utf-8"
 _encoder = msgspec.json.Encoder()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chronos import __version__
+from chronos.api.docs.page import docs_page
 from chronos.api.exchange import Services
 from chronos.api.health import Health
 from chronos.api.middleware import Door
@@ -60,6 +61,7 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
     """
     health = Health(reads.is_answering)
     watch = Watch(process=process, clock=clock, access_log=AccessLog(form=settings.log_format))
+    openapi = openapi_document(ROUTES, version=__version__)
     services = Services(
         ledger=ledger,
         reads=reads,
@@ -68,7 +70,8 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
         watch=watch,
         ids=ids,
         clock=clock,
-        openapi=openapi_document(ROUTES, version=__version__),
+        openapi=openapi,
+        docs=docs_page(openapi),
     )
     servers = [
         BoundedServer(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp.web import BaseRequest
 
+from chronos.api.docs.page import DocsPage
 from chronos.api.query import NO_QUERY, Query
 from chronos.auth.credentials import Authenticator
 from chronos.auth.principals import Principal
@@ -35,6 +36,7 @@ class Services:
     ids: IdSource
     clock: Clock
     openapi: bytes
+    docs: DocsPage
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from chronos.api.answer import Answer, json_answer
+from chronos.api.answer import HTML, Answer, json_answer
 from chronos.api.answers import Health as HealthAnswer
 from chronos.api.exchange import Exchange, Services
 from chronos.errors import Unavailable
@@ -80,3 +80,9 @@ async def expose_metrics(services: Services, _exchange: Exchange) -> Answer:
 async def show_openapi(services: Services, _exchange: Exchange) -> Answer:
     """Answers `GET /openapi.json`."""
     return Answer(status=200, body=services.openapi)
+
+
+async def show_docs(services: Services, _exchange: Exchange) -> Answer:
+    """Answers `GET /docs`."""
+    page = services.docs
+    return Answer(status=200, body=page.body, content_type=HTML, headers=page.headers)

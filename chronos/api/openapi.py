@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from chronos.api.answer import JSON
+from chronos.api.docs.document import CODES
 from chronos.api.query import Parameter
 from chronos.api.routes import Route
 from chronos.wire.meaning import KEY_LENGTH_MAX
@@ -119,7 +120,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "parameters": _parameters(route),
         "responses": _responses(route),
-        "security": [] if route.scope is None else [{"api_key": []}],
+        # Source: OpenAPI 3.1.0, Security Requirement Object: the roles that are required.
+        "security": [] if route.scope is None else [{"api_key": [route.scope.value]}],
     }
     if route.scope is not None:
         operation["description"] = f"Needs the scope {route.scope.value}."
@@ -161,6 +163,7 @@ def _responses(route: Route) -> dict[str, Any]:
         responses[str(status)] = {
             "description": f"{HTTPStatus(status).phrase}: {', '.join(sorted(codes[status]))}.",
             "content": {PROBLEM_JSON: {"schema": _reference(ProblemDocument)}},
+            CODES: sorted(codes[status]),
         }
     return responses
 

@@ -13,7 +13,7 @@ import msgspec
 
 from chronos.api import answers, health, refusals
 from chronos.api.accounts import list_events, show_account, show_balance
-from chronos.api.answer import JSON
+from chronos.api.answer import HTML, JSON
 from chronos.api.batches import run_batch
 from chronos.api.commands import run_command
 from chronos.api.currencies import list_currencies
@@ -329,5 +329,12 @@ ROUTES: Final = (
     *ADMIN_ROUTES,
     _open(
         "/openapi.json", "This interface, described.", handler=health.show_openapi, answer=None
+    ),
+    _open(
+        "/docs",
+        "This interface, for people.",
+        handler=health.show_docs,
+        answer=None,
+        media_type=HTML,
     ),
 )
