@@ -13,21 +13,13 @@ from chronos.mirror.accounts import AccountIndex, AccountQuery
 from chronos.mirror.guard import SearchRefused
 from chronos.wire.balance import Balance
 from chronos.wire.cursors import Cursors
-from web.history import (
-    PAGE_ROWS,
-    PAGE_ROWS_MAX,
-    invalid_cursor,
-    open_cursor,
-    search_unavailable,
-)
+from web.narrowing import read_currency, read_external_id, read_metadata
+from web.paging import PAGING, Paging, search_unavailable
 from web.parameters import Parameters, invalid
 from web.respond import Respond, json_answer
 
 PATH = "/v1/accounts"
-EXTERNAL_ID_CHARACTERS_MAX = 255
-METADATA_KEY_CHARACTERS_MAX = 64
-METADATA_FILTERS_MAX = 16
-_KNOWN = frozenset({"kind", "status", "currency", "external_id", "q", "cursor", "limit"})
+_KNOWN = PAGING | {"kind", "status", "currency", "external_id", "q"}
 _KINDS = frozenset(kind.value for kind in AccountKind)
 _STATUSES = frozenset(status.label for status in AccountStatus)
 
@@ -56,33 +48,22 @@ class Accounts:
         """
         parameters = Parameters(request, _KNOWN, groups=("metadata",))
         query = _query(parameters)
-        filters = _filters(query)
-        rows_max = parameters.whole("limit", low=1, high=PAGE_ROWS_MAX) or PAGE_ROWS
-        after = self._after(parameters, filters)
+        paging = Paging.read(parameters, self._cursors)
         try:
-            rows = await self._accounts.page(query, after_account=after, rows_max=rows_max + 1)
+            rows = await self._accounts.page(
+                query, after_account=paging.name, rows_max=paging.rows_max + 1
+            )
         except Unavailable as fault:
             raise search_unavailable(fault) from fault
         except SearchRefused as refusal:
             raise invalid("q", "cannot be searched for") from refusal
-        page = rows[:rows_max]
-        has_more = len(rows) > rows_max
-        following = self._cursors.seal(page[-1].account_id, filters) if has_more else None
+        page = rows[: paging.rows_max]
         return json_answer(
             {
                 "data": [account_document(balance) for balance in page],
-                "page": {"next": following, "has_more": has_more},
+                "page": paging.document(page[-1].account_id if len(rows) > len(page) else None),
             }
         )
-
-    def _after(self, parameters: Parameters, filters: dict[str, str]) -> str | None:
-        cursor = parameters.text("cursor", length_max=PAGE_ROWS_MAX * 5)
-        if cursor is None:
-            return None
-        place = open_cursor(self._cursors, cursor, filters)
-        if not isinstance(place, str):
-            raise invalid_cursor()
-        return place
 
 
 def account_document(balance: Balance) -> dict[str, Any]:
@@ -105,34 +86,11 @@ def account_document(balance: Balance) -> dict[str, Any]:
 
 
 def _query(parameters: Parameters) -> AccountQuery:
-    metadata = parameters.group("metadata")
-    if len(metadata) > METADATA_FILTERS_MAX:
-        raise invalid("metadata", f"takes at most {METADATA_FILTERS_MAX} keys")
-    if any(len(key) > METADATA_KEY_CHARACTERS_MAX for key in metadata):
-        raise invalid(
-            "metadata", f"takes keys of 1 to {METADATA_KEY_CHARACTERS_MAX} characters"
-        )
-    currency = parameters.text("currency", length_max=3)
-    if currency is not None and not (
-        len(currency) == 3 and currency.isascii() and currency.isupper()
-    ):
-        raise invalid("currency", "takes an ISO 4217 code such as EUR")
     return AccountQuery(
         kind=parameters.one_of("kind", _KINDS),
         status=parameters.one_of("status", _STATUSES),
-        currency=currency,
-        external_id=parameters.text("external_id", length_max=EXTERNAL_ID_CHARACTERS_MAX),
-        metadata=metadata,
+        currency=read_currency(parameters),
+        external_id=read_external_id(parameters),
+        metadata=read_metadata(parameters),
         text=parameters.text("q"),
     )
-
-
-def _filters(query: AccountQuery) -> dict[str, str]:
-    return {
-        "kind": query.kind or "",
-        "status": query.status or "",
-        "currency": query.currency or "",
-        "external_id": query.external_id or "",
-        "q": query.text or "",
-        **{f"metadata[{key}]": value for key, value in query.metadata.items()},
-    }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,17 +18,17 @@ from chronos.clock import Clock
 from chronos.domain.ids import is_valid_id
 from chronos.errors import Unavailable
 from chronos.mirror.entries import EVENT_TYPES, MONEY_TYPES, EntryIndex, EntryQuery
+from chronos.mirror.guard import SearchRefused
 from chronos.settings import Settings
-from chronos.wire.cursors import Cursors, InvalidCursor
+from chronos.wire.cursors import Cursors
+from web.narrowing import NARROWING, read_narrowing
+from web.paging import PAGING, Paging, search_unavailable
 from web.parameters import Parameters, invalid
 from web.respond import Refusal, Respond, json_answer
 
 PATH = "/v1/accounts/{account_id}/entries"
 VERSION_MAX = 2**53 - 1
-PAGE_ROWS = 50
-PAGE_ROWS_MAX = 200
-_KNOWN = frozenset({"from", "to", "type", "cursor", "limit", "min_version"})
-_DAY_CHARACTERS = len("2031-05-06")
+_KNOWN = NARROWING | PAGING | {"type", "transfer_id", "min_version"}
 _POLL_S = 0.05
 _RETRY_AFTER_S = 1
 
@@ -65,61 +64,35 @@ class History:
         account_id = request.match_info["account_id"]
         if not is_valid_id(account_id):
             raise Refusal("id_invalid", "That is not an account id.", status=404)
-        parameters = Parameters(request, _KNOWN)
-        query = self._query(account_id, parameters)
-        filters = _filters(query)
-        before = self._before(parameters, filters)
-        rows_max = parameters.whole("limit", low=1, high=PAGE_ROWS_MAX) or PAGE_ROWS
+        parameters = Parameters(request, _KNOWN, groups=("metadata",))
+        query = EntryQuery(
+            account_id=account_id,
+            types=_types(parameters),
+            transfer_id=parameters.id("transfer_id"),
+            narrowing=read_narrowing(parameters, self._zone),
+        )
+        paging = Paging.read(parameters, self._cursors, account=account_id)
         min_version = parameters.whole("min_version", low=0, high=VERSION_MAX) or 0
         try:
             version = await self._version(account_id, min_version)
             rows = await self._entries.page(
-                query, before_position=before, rows_max=rows_max + 1
+                query, before_position=paging.position, rows_max=paging.rows_max + 1
             )
         except Unavailable as fault:
             raise search_unavailable(fault) from fault
-        page = rows[:rows_max]
-        has_more = len(rows) > rows_max
-        following = self._cursors.seal(page[-1]["position"], filters) if has_more else None
+        except SearchRefused as refusal:
+            raise invalid("q", "cannot be searched for") from refusal
+        page = rows[: paging.rows_max]
         return json_answer(
             {
                 "account": account_id,
                 "version": version,
                 "data": [_entry(row) for row in page],
-                "page": {"next": following, "has_more": has_more},
+                "page": paging.document(
+                    page[-1]["position"] if len(rows) > len(page) else None
+                ),
             }
         )
-
-    def _query(self, account_id: str, parameters: Parameters) -> EntryQuery:
-        return EntryQuery(
-            account_id=account_id,
-            types=_types(parameters),
-            recorded_from=self._moment(parameters, "from", days_later=0),
-            # A day given as the end belongs to the answer.
-            recorded_until=self._moment(parameters, "to", days_later=1),
-        )
-
-    def _moment(self, parameters: Parameters, name: str, *, days_later: int) -> datetime | None:
-        text = parameters.text(name)
-        if text is None or len(text) != _DAY_CHARACTERS:
-            return parameters.instant(name)
-        day = parameters.day(name)
-        if day is None:
-            return None
-        try:
-            start = datetime.combine(day + timedelta(days=days_later), time(), self._zone)
-            return start.astimezone(UTC)
-        except OverflowError as error:
-            raise invalid(name, "is outside the calendar") from error
-
-    def _before(self, parameters: Parameters, filters: Mapping[str, str]) -> int | None:
-        cursor = parameters.text("cursor", length_max=PAGE_ROWS_MAX * 5)
-        if cursor is None:
-            return None
-        place = open_cursor(self._cursors, cursor, filters)
-        if not isinstance(place, int):
-            raise invalid_cursor()
-        return place
 
     async def _version(self, account_id: str, min_version: int) -> int:
         deadline_s = self._clock.monotonic_s() + self._wait_s
@@ -139,36 +112,6 @@ class History:
             await asyncio.sleep(_POLL_S)
 
 
-def open_cursor(cursors: Cursors, cursor: str, filters: Mapping[str, str]) -> int | str:
-    """Opens a cursor.
-
-    Raises:
-        Refusal: `invalid_cursor`.
-    """
-    try:
-        return cursors.open(cursor, filters)
-    except InvalidCursor as error:
-        raise invalid_cursor() from error
-
-
-def invalid_cursor() -> Refusal:
-    """Makes the refusal of a cursor that this list with these filters never gave out."""
-    return Refusal(
-        "invalid_cursor",
-        "The cursor does not belong to this list with these filters.",
-        parameter="cursor",
-    )
-
-
-def search_unavailable(fault: Unavailable) -> Refusal:
-    """Makes the refusal of a search that has no Elasticsearch to ask."""
-    return Refusal(
-        "search_unavailable",
-        "History and search do not answer now; balances and commands are not affected.",
-        retry_after_s=fault.retry_after_s,
-    )
-
-
 def _not_found(account_id: str) -> Refusal:
     return Refusal(
         "account_not_found", f"The history has no account `{account_id}`.", status=404
@@ -183,15 +126,6 @@ def _types(parameters: Parameters) -> tuple[str, ...]:
     if not set(types) <= set(EVENT_TYPES):
         raise invalid("type", f"takes one or more, with commas, of {', '.join(EVENT_TYPES)}")
     return types
-
-
-def _filters(query: EntryQuery) -> dict[str, str]:
-    return {
-        "account": query.account_id,
-        "types": ",".join(query.types),
-        "from": "" if query.recorded_from is None else query.recorded_from.isoformat(),
-        "until": "" if query.recorded_until is None else query.recorded_until.isoformat(),
-    }
 
 
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:

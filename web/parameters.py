@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from aiohttp import web
 
 from chronos.domain.ids import is_valid_id
+from chronos.wire.moments import parse_day, parse_instant
 from web.respond import Refusal
 
 TEXT_MAX = 200
@@ -85,16 +86,11 @@ class Parameters:
         if text is None:
             return None
         try:
-            # An unencoded plus sign of an offset arrives as a space.
-            value = datetime.fromisoformat(text.replace(" ", "+"))
-        except ValueError:
-            value = None
-        if value is None or value.tzinfo is None or "T" not in text or not text.isascii():
-            raise invalid(name, "takes a date-time such as 2031-05-06T07:08:09Z")
-        try:
-            return value.astimezone(UTC)
-        except OverflowError as error:
-            raise invalid(name, "is outside the calendar") from error
+            # A moment is between two microseconds of the journal: from the next one on, both
+            # what begins there and what ends before it.
+            return parse_instant(text, rounds_up=True)
+        except ValueError as error:
+            raise invalid(name, "takes a date-time such as 2031-05-06T07:08:09Z") from error
 
     def day(self, name: str) -> date | None:
         """Reads a calendar day (YYYY-MM-DD), or None when absent."""
@@ -102,15 +98,23 @@ class Parameters:
         if text is None:
             return None
         try:
-            if len(text) == len("2031-05-06"):
-                return date.fromisoformat(text)
-        except ValueError:
-            pass
-        raise invalid(name, "takes a day such as 2031-05-06")
+            return parse_day(text)
+        except ValueError as error:
+            raise invalid(name, "takes a day such as 2031-05-06") from error
 
     def group(self, name: str) -> dict[str, str]:
         """Gives the values written with a key, as `metadata[colour]=red`."""
         return self._groups[name]
+
+    def given(self, *, but: Collection[str]) -> dict[str, str]:
+        """Gives every parameter as it was written, but those of these names."""
+        keyed = {
+            f"{name}[{key}]": value
+            for name, values in self._groups.items()
+            for key, value in values.items()
+        }
+        plain = {name: value for name, value in self._values.items() if name not in but}
+        return plain | keyed
 
 
 def invalid(name: str, why: str) -> Refusal:

@@ -16,6 +16,7 @@ from web.balances import Balances, Owners
 from web.history import History
 from web.pipeline import Pipeline
 from web.respond import Respond
+from web.transfers import Transfers
 
 
 def add_balances(app: ChronosApp, clock: Clock) -> None:
@@ -60,6 +61,7 @@ def _add_views(
     search = resources.search
     History(search.entries, settings, secret=secret, clock=clock).add_to(respond)
     Accounts(search.accounts, secret=secret).add_to(respond)
+    Transfers(search.transfers, settings, secret=secret, clock=clock).add_to(respond)
     pipeline = Pipeline(
         app.names, write_side=resources.journal, lag=resources.lag, table=table, clock=clock
     )

@@ -6,7 +6,7 @@ itself refuses (409) what is not newer, whatever order redelivery and rebalances
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from elasticsearch import AsyncElasticsearch
 from chronos.errors import InvariantBroken, Unavailable
 from chronos.mirror.bulk import BulkOutcome, Document, send_documents
 from chronos.mirror.guard import guarded
+from chronos.mirror.narrowing import terms, words
 from chronos.wire.balance import Balance
 
 SEARCHED_FIELDS = ("account_id.words", "external_id.words", "metadata_words")
@@ -65,7 +66,7 @@ class AccountIndex:
         with guarded():
             answer = await self._client.search(
                 index=self._alias,
-                query={"bool": {"filter": _filters(query)}},
+                query={"bool": {"filter": list(_filters(query))}},
                 sort=[{"account_id": "asc"}],
                 search_after=None if after_account is None else [after_account],
                 size=rows_max,
@@ -162,31 +163,15 @@ def _to_document(balance: Balance) -> Document:
     )
 
 
-def _filters(query: AccountQuery) -> list[dict[str, Any]]:
-    exact = {
-        "kind": query.kind,
-        "status": query.status,
-        "currency": query.currency,
-        "external_id": query.external_id,
-        **{f"metadata.{key}": value for key, value in query.metadata.items()},
-    }
-    filters: list[dict[str, Any]] = [
-        {"term": {name: value}} for name, value in exact.items() if value is not None
-    ]
-    if query.text is not None:
-        filters.append(_words(query.text))
-    return filters
-
-
-def _words(text: str) -> dict[str, Any]:
-    # The simple syntax has no error: what it cannot read is taken as words. Only these fields
-    # and operators exist, so no text reaches another field or becomes a costly query.
-    return {
-        "simple_query_string": {
-            "query": text,
-            "fields": list(SEARCHED_FIELDS),
-            "default_operator": "and",
-            "flags": "AND|OR|NOT|PHRASE|PREFIX|WHITESPACE",
-            "analyze_wildcard": False,
+def _filters(query: AccountQuery) -> Iterator[dict[str, Any]]:
+    yield from terms(
+        {
+            "kind": query.kind,
+            "status": query.status,
+            "currency": query.currency,
+            "external_id": query.external_id,
+            **{f"metadata.{key}": value for key, value in query.metadata.items()},
         }
-    }
+    )
+    if query.text is not None:
+        yield words(query.text, SEARCHED_FIELDS)

@@ -6,19 +6,22 @@ from chronos.mirror.accounts import AccountIndex
 from chronos.mirror.entries import EntryIndex
 from chronos.mirror.guard import guarded, open_client
 from chronos.mirror.indices import ensure_indices
+from chronos.mirror.transfers import TransferIndex
 from chronos.wire.topics import Names
 
 
 class ElasticsearchMirror:
     """Holds the client and the two indices of one namespace.
 
-    `entries` is the history, one document per event; `accounts` has one document per account.
+    `entries` is the history, one document per event, and `transfers` the journal entries in it;
+    `accounts` has one document per account.
     """
 
     def __init__(self, url: str, names: Names) -> None:
         self._names = names
         self.client = open_client(url)
         self.entries = EntryIndex(self.client, names.entries_alias)
+        self.transfers = TransferIndex(self.client, names.entries_alias)
         self.accounts = AccountIndex(self.client, names.accounts_alias)
 
     async def close(self) -> None:

@@ -7,8 +7,8 @@ whatever is added meanwhile comes before the first page and moves no later one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, get_args
 
@@ -18,7 +18,8 @@ from elasticsearch import AsyncElasticsearch
 from chronos.domain.events import Event, MoneyMoved
 from chronos.mirror.bulk import BulkOutcome, Document, send_documents
 from chronos.mirror.guard import guarded
-from chronos.wire.codec import format_instant, with_hash
+from chronos.mirror.narrowing import Narrowing, clauses, terms
+from chronos.wire.codec import with_hash
 
 EVENT_TYPES: tuple[str, ...] = tuple(kind.__name__ for kind in get_args(Event))
 MONEY_TYPES: tuple[str, ...] = tuple(
@@ -43,12 +44,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryQuery:
-    """Which entries of one account: instants of recording, from inclusive, until exclusive."""
+    """Which entries of one account."""
 
     account_id: str
     types: Sequence[str] = MONEY_TYPES
-    recorded_from: datetime | None = None
-    recorded_until: datetime | None = None
+    transfer_id: str | None = None
+    narrowing: Narrowing = field(default_factory=Narrowing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +86,12 @@ class EntryIndex:
 
         Raises:
             Unavailable: Elasticsearch does not answer.
+            SearchRefused: Elasticsearch cannot read the text.
         """
         with guarded():
             answer = await self._client.search(
                 index=self._alias,
-                query={"bool": {"filter": _filters(query)}},
+                query={"bool": {"filter": list(_filters(query))}},
                 sort=[{"position": "desc"}],
                 search_after=None if before_position is None else [before_position],
                 size=rows_max,
@@ -170,16 +172,7 @@ def _to_document(entry: Entry) -> Document:
     )
 
 
-def _filters(query: EntryQuery) -> list[dict[str, Any]]:
-    filters: list[dict[str, Any]] = [
-        {"term": {"account_id": query.account_id}},
-        {"terms": {"type": list(query.types)}},
-    ]
-    bounds: dict[str, str] = {}
-    if query.recorded_from is not None:
-        bounds["gte"] = format_instant(query.recorded_from)
-    if query.recorded_until is not None:
-        bounds["lt"] = format_instant(query.recorded_until)
-    if bounds:
-        filters.append({"range": {"recorded_at": bounds}})
-    return filters
+def _filters(query: EntryQuery) -> Iterator[dict[str, Any]]:
+    yield from terms({"account_id": query.account_id, "transfer_id": query.transfer_id})
+    yield {"terms": {"type": list(query.types)}}
+    yield from clauses(query.narrowing)

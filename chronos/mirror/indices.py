@@ -39,6 +39,8 @@ _KEYWORD = {"type": "keyword"}
 _LONG = {"type": "long"}
 _DATE = {"type": "date", "format": "strict_date"}
 _INSTANT = {"type": "date_nanos", "format": "strict_date_optional_time_nanos"}
+# To the millisecond, in any year: `date_nanos` ends in 2262, and a hold may end later.
+_MOMENT = {"type": "date", "format": "strict_date_optional_time_nanos"}
 _FLATTENED = {"type": "flattened"}
 _WORDS = {"type": "text", "analyzer": "standard", "norms": False}
 _KEYWORD_AND_WORDS = {"type": "keyword", "fields": {"words": _WORDS}}
@@ -69,7 +71,14 @@ ENTRIES_MAPPING: dict[str, Any] = {
         "description": _WORDS,
         "metadata": _FLATTENED,
         "kind": _KEYWORD,
-        "external_id": _KEYWORD,
+        "external_id": _KEYWORD_AND_WORDS,
+        "hold_id": _KEYWORD,
+        "hold_amount": _LONG,
+        "captured_amount": _LONG,
+        "destination": _KEYWORD,
+        "expires_at": _MOMENT,
+        "open_holds_after": _LONG,
+        "scope": _KEYWORD,
         "value_date": _DATE,
         "recorded_at": _INSTANT,
         "principal": _KEYWORD,

@@ -14,6 +14,7 @@ from chronos.mirror.accounts import AccountQuery
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import EVENT_TYPES, EntryQuery
 from chronos.mirror.indices import create_index, point_alias
+from chronos.mirror.narrowing import Narrowing
 from chronos.wire.topics import Names
 from tests.conftest import ServerAddresses
 from tests.integration.mirror.cut import Cut
@@ -178,7 +179,7 @@ async def test_from_is_inclusive_and_until_exclusive_to_the_microsecond(
     microsecond = timedelta(microseconds=1)
 
     async def versions(**bounds) -> list[int]:
-        query = EntryQuery(account_id="alice", **bounds)
+        query = EntryQuery(account_id="alice", narrowing=Narrowing(**bounds))
         rows = await search.entries.page(query, before_position=None, rows_max=10)
         return [row["version"] for row in rows]
 

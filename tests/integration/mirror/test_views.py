@@ -12,6 +12,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from chronos.auth.principals import Principal, Scope
 from chronos.clock import SystemClock
+from chronos.domain.account import FreezeScope
+from chronos.domain.commands import AnnotateAccount, FreezeAccount, UnfreezeAccount
+from chronos.domain.ids import AccountId
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.settings import Settings
 from chronos.wire.topics import Names
@@ -178,7 +181,7 @@ async def test_a_cursor_is_refused_with_other_filters_another_account_or_another
         "from=2026-02-30",
         "from=2026-03-02T12:00:00",
         "to=10000-01-01T00:00:00Z",
-        "to=9999-12-31",
+        "to=10000-01-01",
         "min_version=-1",
         "min_version=1.5",
         "min_version=9007199254740992",
@@ -312,6 +315,40 @@ async def test_accounts_are_listed_by_id_and_searched(
         "available": 100,
         "as_of": "2026-03-02T12:00:00.123456Z",
     }
+
+
+async def test_the_list_of_accounts_follows_freezes_and_annotations(
+    client: TestClient, bank: Bank, search: ElasticsearchMirror
+):
+    async def found(**filters: str) -> list[str]:
+        await search.accounts.write_many(bank.balances.values())
+        await search.accounts.refresh()
+        return [row["id"] for row in (await get(client, "/v1/accounts", **filters))["data"]]
+
+    said = {"account_id": AccountId("alice"), "description": None, "expected_version": None}
+    red, blue = {"metadata[team]": "red"}, {"metadata[team]": "blue"}
+
+    bank.do(AnnotateAccount(metadata={"team": "red"}, **said), key="annotate")
+    assert (await found(**red), await found(**blue), await found(q="red")) == (
+        ["alice"],
+        [],
+        ["alice"],
+    )
+    bank.do(AnnotateAccount(metadata={"team": "blue"}, **said), key="annotate again")
+    assert (await found(**red), await found(**blue), await found(q="red")) == (
+        [],
+        ["alice"],
+        [],
+    )
+
+    bank.do(FreezeAccount(scope=FreezeScope.DEBITS, **said), key="freeze")
+    assert await found(status="frozen_debits") == ["alice"]
+    bank.do(FreezeAccount(scope=FreezeScope.ALL, **said), key="freeze all")
+    assert await found(status="frozen_debits") == []
+    assert await found(status="frozen_all", **blue) == ["alice"]
+    bank.do(UnfreezeAccount(**said), key="unfreeze")
+    assert await found(status="frozen_all") == []
+    assert await found(status="open") == ["alice", "bob", "world"]
 
 
 @pytest.mark.usefixtures("search")

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from chronos.domain.chart import AccountKind
+from chronos.domain.commands import Command
 from chronos.domain.ids import TransferId
 from chronos.mirror.entries import Entry
 from chronos.wire.balance import Balance, OpenHold, fold
@@ -83,6 +84,9 @@ class Bank:
             "world", account_id, amount, transfer_id=TransferId(number), **changes
         )
         self._book(attempt(command, key=number))
+
+    def do(self, command: Command, *, key: str) -> None:
+        self._book(attempt(command, key=key))
 
     def _book(self, one: Any) -> None:
         booked = self._bank.book([one])
