@@ -116,7 +116,7 @@ def _paths(routes: tuple[Route, ...]) -> dict[str, dict[str, Any]]:
 
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": route.operation or route.handler.__name__,
+        "operationId": route.name,
         "summary": route.summary,
         "parameters": _parameters(route),
         "responses": _responses(route),

@@ -43,11 +43,16 @@ class Route:
     takes_if_match: bool = False
     """Whether the header If-Match names the version that the account must have."""
     operation: str = ""
-    """Name of the operation in the OpenAPI document; empty: that of the handler."""
+    """Its name, where several routes share a handler."""
     query: tuple[Parameter[object], ...] = ()
     refusals: tuple[str, ...] = ()
     """Codes by which the core or the journal may refuse it."""
     media_type: str = JSON
+
+    @property
+    def name(self) -> str:
+        """Name of the operation in the OpenAPI document."""
+        return self.operation or self.handler.__name__
 
 
 class Router:

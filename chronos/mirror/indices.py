@@ -59,6 +59,7 @@ ENTRIES_MAPPING: dict[str, Any] = {
         "hash": {"type": "keyword", "index": False, "doc_values": False},
         "transfer_id": _KEYWORD,
         "leg": {"type": "short"},
+        "legs": {"type": "short"},
         "reverses_transfer_id": _KEYWORD,
         "currency": _KEYWORD,
         "amount": _LONG,

@@ -154,7 +154,7 @@ def test_a_text_is_escaped_once_and_markup_never():
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.body], ids=lambda r: r.path)
 def test_the_example_of_a_body_is_one_that_its_route_takes(route):
     page = read()
-    call = call_of(page, route.handler.__name__)
+    call = call_of(page, route.name)
     body = call[call.index("-d") + 1]
 
     assert parse_body(body.encode(), route.body)
@@ -162,7 +162,7 @@ def test_the_example_of_a_body_is_one_that_its_route_takes(route):
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: r.handler.__name__)
 def test_the_example_of_a_call_is_a_line_that_a_shell_reads(route):
-    call = call_of(read(), route.handler.__name__)
+    call = call_of(read(), route.name)
 
     assert call[:2] == ["curl", "-sS"]
     path = call[2].removeprefix("$CHRONOS_URL")
