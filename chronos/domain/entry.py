@@ -9,11 +9,11 @@ the present state, and the funds come last.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from chronos.domain import checks
-from chronos.domain.account import AccountState
+from chronos.domain.account import AccountState, AccountStatus
 from chronos.domain.events import MoneyDeposited, MoneyEvent, MoneyWithdrawn
 from chronos.domain.ids import AccountId, TransferId
 from chronos.domain.money import within_bounds
@@ -21,8 +21,8 @@ from chronos.domain.rejections import Rejected, RejectionCode
 from chronos.domain.states import States
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+# Tuples, not data classes: two legs and an entry are made for every transfer.
+class Leg(NamedTuple):
     """One posting that is to be booked."""
 
     account_id: AccountId
@@ -35,8 +35,7 @@ class Leg:
     amount_pointer: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """One journal entry that is to be booked; no account twice."""
 
     transfer_id: TransferId
@@ -100,9 +99,10 @@ def _unfit(entry: Entry, states: States, touched: Sequence[AccountState]) -> Rej
 
 def _unpayable(legs: Sequence[Leg], touched: Sequence[AccountState]) -> Rejected | None:
     for leg, account in zip(legs, touched, strict=True):
-        refused = checks.forbidden(account, paying=leg.amount < 0)
-        if refused is not None:
-            return refused
+        if account.status is not AccountStatus.OPEN:
+            refused = checks.forbidden(account, paying=leg.amount < 0)
+            if refused is not None:
+                return refused
     for leg, account in zip(legs, touched, strict=True):
         if leg.amount < 0 and not account.can_pay(-leg.amount):
             return checks.insufficient(account, -leg.amount, leg.amount_pointer)

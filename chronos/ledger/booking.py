@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from chronos.clock import IdSource
 from chronos.domain.account import AccountState
+from chronos.domain.commands import ReverseTransfer
 from chronos.domain.decide import decide
 from chronos.domain.events import AccountOpened, Event
 from chronos.domain.evolve import evolve
@@ -243,14 +244,14 @@ class _Booking:
 
 def _first_account(attempt: Attempt) -> AccountId | None:
     """Gives the account that a command is about: a refusal is published under it."""
-    accounts = (*attempt.also, *needs_of(attempt.command).accounts)
+    accounts = attempt.also or needs_of(attempt.command).accounts
     return accounts[0] if accounts else None
 
 
 def _reverses(attempts: Sequence[AnyAttempt]) -> bool:
     for attempt in attempts:
         items = (attempt,) if isinstance(attempt, Attempt) else attempt.items
-        if any(needs_of(item.command).entries for item in items):
+        if any(isinstance(item.command, ReverseTransfer) for item in items):
             return True
     return False
 
