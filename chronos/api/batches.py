@@ -17,9 +17,11 @@ from chronos.api.commands import (
     request_hash,
 )
 from chronos.api.exchange import Exchange, Services
+from chronos.api.parse import invalid_fields
 from chronos.wire.batch import BatchBody, command_of
 from chronos.wire.booking import Attempt, BatchAttempt
 from chronos.wire.meaning import meaning_hash
+from chronos.wire.problems import InputError
 
 _ITEM_ROUTE = "/v1/batches#command"
 
@@ -28,6 +30,7 @@ async def run_batch(services: Services, exchange: Exchange) -> Answer:
     """Answers `POST /v1/batches`."""
     body = exchange.body_as(BatchBody)
     key = exchange.idempotency_key or DRY_RUN_KEY
+    _check_keys(body, key)
     batch = BatchAttempt(
         items=tuple(_items(services, exchange, body, key)),
         is_atomic=body.atomic,
@@ -39,6 +42,20 @@ async def run_batch(services: Services, exchange: Exchange) -> Answer:
         instance=exchange.path,
     )
     return await answer_attempt(services, exchange, batch)
+
+
+def _check_keys(body: BatchBody, key: str) -> None:
+    errors = [
+        InputError(
+            pointer=f"/commands/{number}/idempotency_key",
+            code="schema_violation",
+            detail="The key of a command is not that of its batch.",
+        )
+        for number, item in enumerate(body.commands)
+        if item.idempotency_key == key
+    ]
+    if errors:
+        raise invalid_fields(errors)
 
 
 def _items(
