@@ -46,6 +46,8 @@ class Entry(NamedTuple):
     expected_versions: Mapping[AccountId, int]
     external_id: str | None = None
     reverses: TransferId | None = None
+    id_pointer: str = "/id"
+    """The field of the request that may name the entry."""
 
 
 def book(
@@ -89,7 +91,7 @@ def _unfit(entry: Entry, states: States, touched: Sequence[AccountState]) -> Rej
         return Rejected(
             code=RejectionCode.TRANSFER_EXISTS,
             detail=f"Transfer {entry.transfer_id} exists already.",
-            pointer="/id",
+            pointer=entry.id_pointer,
         )
     if entry.expected_versions:
         before = {leg.account_id: states.accounts[leg.account_id] for leg in entry.legs}

@@ -185,6 +185,7 @@ def _capture_entry(command: CaptureHold, account: AccountState, amount: int) -> 
         metadata=command.metadata,
         expected_versions=command.expected_versions,
         external_id=command.external_id,
+        id_pointer="/transfer_id",
     )
 
 

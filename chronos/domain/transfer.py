@@ -111,6 +111,7 @@ def decide_reversal(states: States, command: ReverseTransfer) -> Accepted | Reje
         metadata=command.metadata,
         expected_versions=command.expected_versions,
         reverses=command.reverses,
+        id_pointer="/transfer_id",
     )
     return decide_entry(states, entry)
 

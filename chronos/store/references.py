@@ -16,19 +16,30 @@ from chronos.store.pool import Pool
 from chronos.wire.references import Referred, Wanted
 
 # Index look-ups by events_transfer_leg, events_hold_placed, accounts_pkey, accounts_positions;
-# takes no lock.
-_REFERENCES: Final = """
+# takes no lock. The sub-queries with a LIMIT or OFFSET are kept apart by the planner, which looks
+# up each name then.
+READ_REFERENCES: Final = """
 SELECT
   ARRAY(
     SELECT ROW(posting.transfer_id, posting.account_id)
     FROM unnest($1::text[]) AS wanted (transfer_id)
-    JOIN events AS posting ON posting.transfer_id = wanted.transfer_id
+    CROSS JOIN LATERAL (
+      SELECT events.transfer_id, events.leg, events.account_id
+      FROM events
+      WHERE events.transfer_id = wanted.transfer_id
+      OFFSET 0
+    ) AS posting
     ORDER BY posting.transfer_id, posting.leg
   ) AS postings,
   ARRAY(
     SELECT ROW(placed.hold_id, placed.account_id)
     FROM unnest($2::text[]) AS wanted (hold_id)
-    JOIN events AS placed ON placed.hold_id = wanted.hold_id AND placed.type = 'HoldPlaced'
+    CROSS JOIN LATERAL (
+      SELECT events.hold_id, events.account_id
+      FROM events
+      WHERE events.hold_id = wanted.hold_id AND events.type = 'HoldPlaced'
+      LIMIT 1
+    ) AS placed
   ) AS holds,
   ARRAY(
     SELECT ROW(account.account_id, account.currency)
@@ -67,7 +78,7 @@ class References:
         """
         async with self._pool.connection() as connection:
             row = await connection.fetchrow(
-                _REFERENCES, wanted.entries, wanted.holds, wanted.accounts
+                READ_REFERENCES, wanted.entries, wanted.holds, wanted.accounts
             )
         return Referred(
             entries=_by_entry(row["postings"]),

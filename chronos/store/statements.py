@@ -91,12 +91,18 @@ SELECT
   ARRAY(
     SELECT ROW(placed.body, ended.type)
     FROM unnest($7::text[]) AS wanted (hold_id)
-    JOIN events AS placed ON placed.hold_id = wanted.hold_id AND placed.type = 'HoldPlaced'
+    CROSS JOIN LATERAL (
+      SELECT events.body
+      FROM events
+      WHERE events.hold_id = wanted.hold_id AND events.type = 'HoldPlaced'
+      LIMIT 1
+    ) AS placed
     LEFT JOIN LATERAL (
       SELECT events.type
       FROM events
       WHERE events.hold_id = wanted.hold_id
         AND events.type IN ('HoldCaptured', 'HoldVoided', 'HoldExpired')
+      LIMIT 1
     ) AS ended ON true
   ) AS holds,
   ARRAY(
@@ -105,7 +111,14 @@ SELECT
       posting.reverses_transfer_id, reversal.transfer_id
     )
     FROM unnest($8::text[]) AS wanted (transfer_id)
-    JOIN events AS posting ON posting.transfer_id = wanted.transfer_id
+    CROSS JOIN LATERAL (
+      SELECT
+        events.transfer_id, events.leg, events.account_id, events.amount, events.currency,
+        events.reverses_transfer_id
+      FROM events
+      WHERE events.transfer_id = wanted.transfer_id
+      OFFSET 0
+    ) AS posting
     LEFT JOIN LATERAL (
       SELECT events.transfer_id
       FROM events
@@ -115,7 +128,11 @@ SELECT
     ORDER BY posting.transfer_id, posting.leg
   ) AS entries
 """
-"""Reads all that a batch needs in one new snapshot, and draws its positions; no lock."""
+"""Reads all that a batch needs in one new snapshot, and draws its positions; no lock.
+
+The sub-queries with a LIMIT or OFFSET are kept apart by the planner: it looks up each wanted
+name, also when the plan is made while there are no holds, and would rather walk all of them.
+"""
 
 
 def append_to(outbox: int) -> str:

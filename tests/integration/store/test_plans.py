@@ -1,0 +1,49 @@
+"""Plans made while the tables are empty, and kept: each must be made of look-ups alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from chronos.store.pool import LOOKUPS_ONLY
+from chronos.store.reads import _HEAD, _HOLD, _POSTINGS
+from chronos.store.references import READ_REFERENCES
+from chronos.store.statements import READ_FOUND
+
+JOURNAL = {"events", "accounts", "receipts"}
+STATEMENTS = {
+    "what a transaction reads": (
+        READ_FOUND,
+        "2, '{a}', '{t}', '{x}', '{p}', '{k}', '{h}', '{r}'",
+    ),
+    "what a command refers to": (READ_REFERENCES, "'{t}', '{h}', '{a}'"),
+    "an account": (_HEAD, "'a'"),
+    "a hold": (_HOLD, "'h'"),
+    "a transfer": (_POSTINGS, "'t'"),
+}
+
+
+def scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if node.get("Relation Name") in JOURNAL:
+        yield node
+    for child in node.get("Plans", ()):
+        yield from scans(child)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_a_statement_looks_up_and_never_walks(database, name):
+    statement, arguments = STATEMENTS[name]
+    connection = await asyncpg.connect(database.writer_dsn, server_settings=dict(LOOKUPS_ONLY))
+    try:
+        await connection.execute(f"PREPARE wanted AS {statement}")
+        plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE wanted ({arguments})")
+    finally:
+        await connection.close()
+
+    found = list(scans(json.loads(plan)[0]["Plan"]))
+    assert found
+    assert [scan for scan in found if "Index Cond" not in scan] == []
