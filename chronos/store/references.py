@@ -16,7 +16,7 @@ from chronos.store.pool import Pool
 from chronos.wire.references import Referred, Wanted
 
 # Index look-ups by events_transfer_leg, events_hold_placed, accounts_pkey, accounts_positions;
-# takes no lock. The sub-queries with a LIMIT or OFFSET are kept apart by the planner, which looks
+# takes no lock. Sub-queries with a LIMIT or OFFSET are kept apart by the planner: it looks
 # up each name then.
 READ_REFERENCES: Final = """
 SELECT
