@@ -119,7 +119,8 @@ class AccessLine(msgspec.Struct, frozen=True, kw_only=True):
     principal: str | None
     method: str
     path: str
-    status: int
+    status: int | str
+    """Of HTTP; the name of a status of gRPC."""
     code: str | None
     duration_ms: float
     remote: str | None

@@ -45,22 +45,22 @@ _CODES: Final = {
     "opened_on": "date_invalid",
 }
 _AMOUNTS: Final = frozenset({"amount", "sell_amount", "buy_amount"})
-_ID_DETAIL: Final = (
+ID_DETAIL: Final = (
     "An id is 1 to 64 characters of A-Z a-z 0-9 _ . : - and begins with a letter or digit."
 )
 _DETAILS: Final = {
-    "id": _ID_DETAIL,
-    "from": _ID_DETAIL,
-    "to": _ID_DETAIL,
+    "id": ID_DETAIL,
+    "from": ID_DETAIL,
+    "to": ID_DETAIL,
     "external_id": "An external id is 1 to 128 printable characters.",
     "currency": "A currency is three capital letters of ISO 4217, such as EUR.",
     "description": "A description is at most 140 printable characters on one line.",
     "metadata": f"Metadata is at most {METADATA_KEYS_MAX} texts of at most 500 printable "
     "characters, each under a key shaped like an id.",
-    "account": _ID_DETAIL,
-    "transfer_id": _ID_DETAIL,
-    "sell_position": _ID_DETAIL,
-    "buy_position": _ID_DETAIL,
+    "account": ID_DETAIL,
+    "transfer_id": ID_DETAIL,
+    "sell_position": ID_DETAIL,
+    "buy_position": ID_DETAIL,
     "value_date": "A value date is a day of the calendar, written like 2026-01-31.",
     "opened_on": "An account opens on a day of the calendar, written like 2026-01-31.",
     "expires_at": "A hold expires at an instant, written like 2026-01-31T12:00:00Z.",

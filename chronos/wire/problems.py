@@ -37,6 +37,7 @@ PROBLEMS: dict[str, Problem] = {
     # Not readable as the format
     "bad_request": Problem(400, "The request is not valid HTTP"),
     "malformed_json": Problem(400, "The body is not valid JSON"),
+    "malformed_message": Problem(400, "The bytes are not a protobuf message of the method"),
     "duplicate_json_key": Problem(400, "A JSON object names a key twice"),
     "invalid_encoding": Problem(400, "The body is not valid UTF-8 text"),
     "too_deep": Problem(400, "The JSON is nested too deeply"),
