@@ -1,4 +1,4 @@
-"""Composition of one API process: from settings to two listening servers and their end.
+"""Composition of one API process: from settings to its listening servers and their end.
 
 Order of the beginning: ports first, then the start-up checks, repeated until PostgreSQL
 answers; until they pass the process is live but not ready, and commands get 503. Order of the
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from aiohttp.web import ServerRunner, TCPSite
@@ -24,9 +26,12 @@ from chronos.errors import InvariantBroken, MissingPart, Unavailable
 from chronos.ledger.booking import Bookkeeper
 from chronos.ledger.needs import needs_of
 from chronos.ledger.service import Ledger
+from chronos.rpc.app import create_rpc
+from chronos.rpc.server import Listening, Rpc
 from chronos.settings import Settings
 from chronos.store import startup_checks
 from chronos.store.event_store import Rules
+from chronos.store.heads import Heads
 from chronos.store.opening import Sizes, Store, open_store
 from chronos.telemetry import metrics
 from chronos.telemetry.logs import get_logger
@@ -36,6 +41,14 @@ BACKLOG = 1024
 _CHECK_AGAIN_S = 0.25
 
 _log = get_logger("api")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doors:
+    """The two doors of one ledger."""
+
+    http: Api
+    rpc: Rpc
 
 
 async def serve(settings: Settings, *, number: int = 0) -> None:
@@ -58,18 +71,26 @@ async def serve(settings: Settings, *, number: int = 0) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         _show_connections(store)
-        api = _create(settings, store, ending, process=f"api-{number}")
-        async with _listening(api, settings, number):
+        doors = _create(settings, store, ending, process=f"api-{number}")
+        api = doors.http
+        async with _listening(doors, settings, number):
             checks = tasks.create_task(_check(settings, api))
             _log.info(
-                "api_listening", port=settings.api_port, admin_port=_admin(settings, number)
+                "api_listening",
+                port=settings.api_port,
+                grpc_port=settings.grpc_port,
+                admin_port=_admin(settings, number),
             )
             try:
                 await ending
             finally:
                 checks.cancel()
                 api.health.draining = True
-                _log.info("api_draining", in_flight=api.watch.in_flight)
+                _log.info(
+                    "api_draining",
+                    in_flight=api.watch.in_flight + doors.rpc.door.in_flight,
+                    streams=doors.rpc.door.streams,
+                )
         api.watch.flush()
     _log.info("api_stopped")
 
@@ -88,46 +109,67 @@ def _rules(settings: Settings) -> Rules:
 
 def _create(
     settings: Settings, store: Store, ending: asyncio.Future[None], *, process: str
-) -> Api:
+) -> _Doors:
     def stop(broken: InvariantBroken) -> None:
         if not ending.done():
             ending.set_exception(broken)
 
-    clock = SystemClock()
+    clock, ids = SystemClock(), SystemIds()
+    ledger = Ledger(store.journal, store.references)
     secret = read_server_secret(settings.key_secret_file)
-    return create_app(
-        ledger=Ledger(store.journal, store.references),
+    auth = ApiKeys(store.keys, server_secret=secret, clock=clock)
+    http = create_app(
+        ledger=ledger,
         reads=store.reads,
-        auth=ApiKeys(store.keys, server_secret=secret, clock=clock),
+        auth=auth,
         settings=settings,
         clock=clock,
-        ids=SystemIds(),
+        ids=ids,
         on_broken=stop,
         process=process,
     )
+    rpc = create_rpc(
+        ledger=ledger,
+        reads=store.reads,
+        newest=Heads(store.pool),
+        auth=auth,
+        gate=http.health,
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        on_broken=stop,
+        process=process,
+    )
+    return _Doors(http=http, rpc=rpc)
 
 
 @asynccontextmanager
-async def _listening(api: Api, settings: Settings, number: int) -> AsyncIterator[None]:
-    """Listens on both ports; on leaving, answers what is in flight."""
+async def _listening(doors: _Doors, settings: Settings, number: int) -> AsyncIterator[None]:
+    """Listens on all ports; on leaving, answers what is in flight, at all doors at once."""
     shared = settings.api_processes > 1
-    admin = await _listen(
-        api.admin, settings.api_host, _admin(settings, number), drain_s=1, shared=False
-    )
-    try:
-        public = await _listen(
-            api.server,
-            settings.api_host,
-            settings.api_port,
-            drain_s=settings.drain_s,
-            shared=shared,
+    host, drain_s = settings.api_host, settings.drain_s
+    async with AsyncExitStack() as stack:
+        admin = await _listen(
+            doors.http.admin, host, _admin(settings, number), drain_s=1, shared=False
         )
-        try:
-            yield
-        finally:
-            await public.cleanup()
-    finally:
-        await admin.cleanup()
+        stack.push_async_callback(admin.cleanup)
+        ends: list[Callable[[], Coroutine[None, None, None]]] = []
+        stack.push_async_callback(_together, ends)
+        http = await _listen(
+            doors.http.server, host, settings.api_port, drain_s=drain_s, shared=shared
+        )
+        ends.append(http.cleanup)
+        rpc = await Listening.start(
+            doors.rpc, host=host, port=settings.grpc_port, shared=shared
+        )
+        ends.append(partial(rpc.drain, drain_s))
+        yield
+
+
+async def _together(works: Sequence[Callable[[], Coroutine[None, None, None]]]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for work in works:
+            tasks.create_task(work())
 
 
 async def _listen(

@@ -42,7 +42,7 @@ class Crew:
     def doors(self) -> dict[str, int]:
         """Names every port on which a process of the crew will listen."""
         ports = self.ports
-        doors = {"the command API": ports.api, "the relay": ports.relay}
+        doors = {"the command API": ports.api, "gRPC": ports.grpc, "the relay": ports.relay}
         doors["the mirror"] = ports.mirror
         doors |= {f"balances worker {n}": ports.balances + n for n in range(self.balances)}
         processes = range(self.settings.api_processes)
@@ -63,7 +63,7 @@ class Crew:
         mirror = self.role_settings(roles.READER, passwords.reader)
         admin = [ports.admin + n for n in range(self.settings.api_processes)]
         plans = [
-            self._plan("api", ("api",), api, (ports.api, *admin), ready=admin),
+            self._plan("api", ("api",), api, (ports.api, ports.grpc, *admin), ready=admin),
             self._plan("relay", ("worker", "relay"), relay, (ports.relay,)),
         ]
         for slot in range(self.balances):

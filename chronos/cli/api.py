@@ -1,10 +1,11 @@
 """`chronos api`: the command API, as one process or as several that share a port.
 
 With several, the parent forks them before anything is opened, each listens with SO_REUSEPORT on
-the one port and the kernel spreads the connections. The parent serves nothing: it starts a dead
-child again (with growing waits), ends them all on SIGTERM or SIGINT, and ends with a child's
-code when that says that starting again would not help (70, 78). Each child reads a pipe that
-nobody writes: its end means that the parent is gone, however it died, and the child goes too.
+the one port of HTTP and the one of gRPC, and the kernel spreads the connections. The parent
+serves nothing: it starts a dead child again (with growing waits), ends them all on SIGTERM or
+SIGINT, and ends with a child's code when that says that starting again would not help (70, 78).
+Each child reads a pipe that nobody writes: its end means that the parent is gone, however it
+died, and the child goes too.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ class Parent:
 
         settings = self.settings
         admin = [settings.admin_port + n for n in range(settings.api_processes)]
-        for port in (settings.api_port, *admin):
+        for port in (settings.api_port, settings.grpc_port, *admin):
             with socket.socket() as tried:
                 tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:

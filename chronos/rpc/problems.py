@@ -77,7 +77,6 @@ def trailers(problem: RpcProblem, *, request_id: str) -> tuple[Trailer, ...]:
 def _status(problem: RpcProblem, request_id: str) -> status_pb2.Status:
     status = status_pb2.Status(code=problem.status.value[0], message=problem.detail)
     info = error_details_pb2.ErrorInfo(reason=problem.code, domain=DOMAIN)
-    info.metadata["title"] = PROBLEMS[problem.code].title
     status.details.add().Pack(info)
     status.details.add().Pack(error_details_pb2.RequestInfo(request_id=request_id))
     if problem.errors:

@@ -35,6 +35,7 @@ class RunningApi:
 
     process: subprocess.Popen[bytes]
     port: int
+    grpc_port: int
     admin_port: int
     database: Database
     log: Path
@@ -60,12 +61,13 @@ def running_api(
     """Runs the API until the end of the block, and kills what is left of it."""
     secret, log = folder / "secret", folder / "api.log"
     secret.write_bytes(SECRET)
-    port = consecutive_ports(1 + settings.get("api_processes", 1))
-    admin_port = port + 1
+    port = consecutive_ports(2 + settings.get("api_processes", 1))
+    grpc_port, admin_port = port + 1, port + 2
     variables = {
         "postgres_dsn": dsn or database.writer_dsn,
         "key_secret_file": secret,
         "api_port": port,
+        "grpc_port": grpc_port,
         "admin_port": admin_port,
         "log_level": "info",
         **settings,
@@ -77,7 +79,12 @@ def running_api(
             [sys.executable, "-c", _MAIN], env=inherited | environment, stderr=stream
         )
     api = RunningApi(
-        process=process, port=port, admin_port=admin_port, database=database, log=log
+        process=process,
+        port=port,
+        grpc_port=grpc_port,
+        admin_port=admin_port,
+        database=database,
+        log=log,
     )
     try:
         if ready:

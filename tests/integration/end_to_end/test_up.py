@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 
+import grpc
 import pytest
 
 from chronos.embedded.ports import free_block
+from chronos.rpc.pb import ledger_pb2 as pb
+from chronos.rpc.pb.ledger_pb2_grpc import LedgerStub
 from tests.integration.end_to_end.running import ROOT, Running, alive, eventually
 
 GONE_S = 30
@@ -25,6 +28,15 @@ async def running(data_folder):
             await instance.stop()
 
 
+async def booked_by_grpc(running: Running, account_id: str) -> int:
+    metadata = (("authorization", f"Bearer {running.addresses['api_key']}"),)
+    async with grpc.aio.insecure_channel(running.addresses["grpc"]) as channel:
+        balance = await LedgerStub(channel).GetBalance(
+            pb.GetBalanceRequest(account_id=account_id), metadata=metadata, timeout=20
+        )
+    return balance.booked
+
+
 async def test_kill_9_of_everything_keeps_what_was_acknowledged(running):
     async with running.client() as client:
         await client.open_account(account_id="bank", currency="EUR", kind="settlement")
@@ -32,6 +44,7 @@ async def test_kill_9_of_everything_keeps_what_was_acknowledged(running):
         await client.transfer("bank", "alice", amount=700, currency="EUR")
         shown = await client.balance("alice", min_version=2)
     assert (shown.booked, shown.source) == (700, "table")
+    assert await booked_by_grpc(running, "alice") == 700
 
     second = await asyncio.to_thread(
         subprocess.run,
