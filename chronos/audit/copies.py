@@ -156,7 +156,9 @@ class FaustCopy:
         return answer
 
     async def _ask(self, number: int, account_id: str) -> Answered:
-        answer = await self._clients[number].balance(account_id, deadline_s=VIEW_DEADLINE_S)
+        answer = await self._clients[number].views.balance(
+            account_id, deadline_s=VIEW_DEADLINE_S
+        )
         if answer.source == TABLE:
             self._owners[account_id] = number
         return answer

@@ -18,8 +18,9 @@ from chronos.audit.copies import ElasticsearchCopy, FaustCopy, RedisCopy
 from chronos.audit.events_check import compare_entries, compare_topic
 from chronos.audit.looking import Audit, Patience
 from chronos.audit.report import Report
+from chronos.client.doors import Doors
 from chronos.client.exchange import Patience as ClientPatience
-from chronos.client.ledger_client import Doors, LedgerClient
+from chronos.client.ledger_client import LedgerClient
 from chronos.clock import Clock
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.redis import RedisMirror

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from chronos.assembly.processes import Crew, url
 from chronos.auth.keys import new_key, read_server_secret
-from chronos.client.ledger_client import Doors
+from chronos.client.doors import Doors
 from chronos.embedded.folder import DataFolder, FolderLock
 from chronos.embedded.machine import Machine
 from chronos.embedded.passwords import Passwords, keep_key_secret

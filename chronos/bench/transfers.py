@@ -166,14 +166,14 @@ async def _open_accounts(side: WriteSide, count: int) -> tuple[str, ...]:
     names = tuple(f"bench.{number:06}" for number in range(count))
     left = iter(names)
     async with LedgerClient(side.doors, connections_max=OPENING_WORKERS) as client:
-        await client.open_account(
+        await client.accounts.open(
             currency=CURRENCY, account_id=SETTLEMENT, kind="settlement", key=SETTLEMENT
         )
 
         async def work() -> None:
             for name in left:
-                await client.open_account(currency=CURRENCY, account_id=name, key=name)
-                await client.transfer(
+                await client.accounts.open(currency=CURRENCY, account_id=name, key=name)
+                await client.transfers.make(
                     SETTLEMENT, name, amount=FUNDS, currency=CURRENCY, key=f"fund-{name}"
                 )
 

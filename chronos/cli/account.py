@@ -18,6 +18,7 @@ from chronos.cli.show import (
     print_table,
     run,
 )
+from chronos.client.answers import FoundAccount
 
 
 @click.group(name="account")
@@ -52,12 +53,12 @@ def open_(
 
     async def work() -> None:
         async with instance.client() as client:
-            opened = await client.open_account(
+            opened = await client.accounts.open(
+                account_id,
                 currency=currency,
-                account_id=account_id,
                 kind=options["kind"],
                 key=options["key"],
-                details=details,
+                **details,
             )
         if as_json:
             print_json(plain(opened))
@@ -77,7 +78,7 @@ def show(account_id: str, data: Path | None, *, as_json: bool) -> None:
 
     async def work() -> None:
         async with instance.client() as client:
-            account = await client.account(account_id)
+            account = await client.accounts.read(account_id)
         if as_json:
             print_json(plain(account))
             return
@@ -107,26 +108,21 @@ def show(account_id: str, data: Path | None, *, as_json: bool) -> None:
 @click.option("--query", "q", help="Words in ids, external ids and metadata.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @instance_options
-def list_(limit: int, data: Path | None, *, as_json: bool, **filters: str | None) -> None:
+def list_(limit: int, data: Path | None, *, as_json: bool, **filters: Any) -> None:
     """List accounts from the search index, by id."""
     given = {name: value for name, value in filters.items() if value is not None}
     instance = find_instance(data)
 
     async def work() -> None:
-        found: list[dict[str, Any]] = []
+        found: list[FoundAccount] = []
         async with instance.client() as client:
-            cursor: str | None = None
-            while len(found) < limit:
-                paging = {"limit": str(min(200, limit - len(found)))}
-                if cursor is not None:
-                    paging["cursor"] = cursor
-                page = await client.accounts(**given, **paging)
-                found += page.data
-                cursor = page.next
-                if cursor is None:
+            listing = client.views.accounts(**given, limit=min(200, limit))
+            async for account in listing:
+                found.append(account)
+                if len(found) == limit:
                     break
         if as_json:
-            print_json(found)
+            print_json(plain(found))
             return
         print_table(
             ("account", "kind", "status", "booked", "available", "version"), map(_row, found)
@@ -151,13 +147,12 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _row(account: dict[str, Any]) -> tuple[object, ...]:
-    currency = account["currency"]
+def _row(account: FoundAccount) -> tuple[object, ...]:
     return (
-        account.get("id", account.get("account_id")),
-        account["kind"],
-        account["status"],
-        money(account["booked"], currency),
-        money(account["available"], currency),
-        account["version"],
+        account.id,
+        account.kind,
+        account.status,
+        money(account.booked, account.currency),
+        money(account.available, account.currency),
+        account.version,
     )

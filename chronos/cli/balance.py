@@ -29,9 +29,9 @@ def command(
     async def work() -> None:
         async with instance.client() as client:
             if journal:
-                balance = await client.journal_balance(account_id)
+                balance = await client.accounts.balance(account_id)
             else:
-                balance = await client.balance(account_id, min_version=min_version)
+                balance = await client.views.balance(account_id, min_version=min_version)
         if as_json:
             print_json(plain(balance))
             return

@@ -183,7 +183,7 @@ async def _elasticsearch(instance: Instance) -> list[Said]:
 
 async def _pipeline(instance: Instance) -> list[Said]:
     async with _impatient(instance) as client:
-        stages: dict[str, dict[str, Any]] = (await client.pipeline())["stages"]
+        stages: dict[str, dict[str, Any]] = (await client.views.pipeline())["stages"]
     return [_stage(name, stage) for name, stage in stages.items()]
 
 

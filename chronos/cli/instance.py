@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chronos.client.doors import Doors
 from chronos.client.exchange import Patience
-from chronos.client.ledger_client import Doors, LedgerClient
+from chronos.client.ledger_client import LedgerClient
 from chronos.embedded.addresses import Addresses, read_addresses
 from chronos.embedded.folder import DataFolder
 from chronos.embedded.machine import Machine

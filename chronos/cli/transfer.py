@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from chronos.cli.instance import find_instance
 from chronos.cli.show import instance_options, minor_units, money, plain, print_json, run
+from chronos.cli.times import DAY
 
 
 @click.command(name="transfer")
@@ -16,7 +18,7 @@ from chronos.cli.show import instance_options, minor_units, money, plain, print_
 @click.argument("amount")
 @click.argument("currency")
 @click.option("--description", help="At most 140 characters.")
-@click.option("--value-date", metavar="YYYY-MM-DD", help="Today when omitted.")
+@click.option("--value-date", type=DAY, help="Today when omitted.")
 @click.option("--key", help="Idempotency key; repeat a command with the same one.")
 @instance_options
 def command(
@@ -27,7 +29,7 @@ def command(
     data: Path | None,
     *,
     as_json: bool,
-    **options: str | None,
+    **options: Any,
 ) -> None:
     """Move money from one account to another; AMOUNT is a decimal like 125.00."""
     key = options.pop("key")
@@ -36,13 +38,13 @@ def command(
 
     async def work() -> None:
         async with instance.client() as client:
-            booked = await client.transfer(
+            booked = await client.transfers.make(
                 source,
                 destination,
                 amount=minor,
                 currency=currency.upper(),
                 key=key,
-                details=options,
+                **options,
             )
         if as_json:
             print_json(plain(booked))

@@ -7,7 +7,8 @@ from http.client import responses
 import msgspec
 
 from chronos.client.answers import Problem
-from chronos.errors import ChronosError
+from chronos.client.codes import Code
+from chronos.errors import ChronosError, Unavailable
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -23,14 +24,26 @@ class Refused(ChronosError):
     def __init__(self, problem: Problem, *, replayed: bool = False):
         super().__init__(_sentence(problem))
         self.status = problem.status
-        self.code = problem.code
+        self.code: Code | str = code_of(problem.code)
         self.detail = problem.detail
         self.problem = problem
         self.replayed = replayed
 
 
+class BrokenOff(Unavailable):
+    """Says that an answer had begun and did not come to its end."""
+
+
 class UnreadableAnswer(ChronosError):
     """Says that the server answered something that this client cannot read."""
+
+
+def code_of(text: str) -> Code | str:
+    """Gives the code by its name in `Code`; one that a newer server made stays a text."""
+    try:
+        return Code(text)
+    except ValueError:
+        return text
 
 
 def problem_of(status: int, media_type: str, body: bytes) -> Problem:

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from chronos.client.answers import Transferred
 from chronos.client.ledger_client import LedgerClient
+from chronos.client.receipts import Transferred
 from chronos.client.refusals import Refused
 from chronos.clock import Clock
 from chronos.demo.script import BankDay, Opening, Payment, Phase
@@ -97,7 +97,7 @@ class BankDayRun:
 
     async def _open(self, opening: Opening) -> None:
         try:
-            await self._client.open_account(
+            await self._client.accounts.open(
                 currency=opening.currency,
                 account_id=opening.account_id,
                 kind=opening.kind,
@@ -139,11 +139,11 @@ class BankDayRun:
             self.outcome.note(f"the retry of {payment.key} was not answered with its receipt")
 
     async def _send(self, payment: Payment) -> Transferred:
-        return await self._client.transfer(
+        return await self._client.transfers.make(
             payment.source,
             payment.destination,
             amount=payment.amount,
             currency=payment.currency,
             key=payment.key,
-            details={"description": payment.description},
+            description=payment.description,
         )

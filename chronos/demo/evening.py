@@ -100,7 +100,7 @@ async def spend_evening(
         following=following,
         reconciled=reconciled,
         verified=await verify(targets.postgres_dsn),
-        trial_balance=await client.trial_balance(),
+        trial_balance=await client.books.trial_balance(),
         arithmetic=arithmetic,
     )
 
@@ -169,7 +169,7 @@ async def _side_by_side(
 
 
 async def _journal(client: LedgerClient, account_id: str) -> Shown:
-    answer = await client.journal_balance(account_id)
+    answer = await client.accounts.balance(account_id)
     return Shown(
         account_id=answer.account,
         version=answer.version,
@@ -188,7 +188,7 @@ async def _wrong_sums(day: BankDay, client: LedgerClient) -> tuple[str, ...]:
 
     async def compare() -> None:
         for name in names:
-            booked = (await client.journal_balance(name)).booked
+            booked = (await client.accounts.balance(name)).booked
             if booked != day.expected[name]:
                 wrong.append(f"{name} has {booked}, the script says {day.expected[name]}")
 

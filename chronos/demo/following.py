@@ -55,12 +55,12 @@ async def measure(
     """Books marker transfers one after another and times each read model."""
     following = Following()
     for _ in range(MARKERS):
-        receipt = await client.transfer(
+        receipt = await client.transfers.make(
             marker.source,
             marker.destination,
             amount=MARKER_AMOUNT,
             currency=marker.currency,
-            details={"description": "marker"},
+            description="marker",
         )
         started_s = clock.monotonic_s()
         version = receipt.accounts[marker.destination].version
@@ -101,7 +101,7 @@ def watch_view(client: LedgerClient) -> Watch:
     """Watches the query side by asking once, with `min_version`: it answers when it has it."""
 
     async def watch(account_id: str, version: int) -> None:
-        await client.balance(account_id, min_version=version)
+        await client.views.balance(account_id, min_version=version)
 
     return watch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chronos.client.ledger_client import Doors
+from chronos.client.doors import Doors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

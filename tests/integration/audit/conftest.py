@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from chronos.audit.reconcile import Targets, reconcile
 from chronos.audit.report import Report
-from chronos.client.ledger_client import Doors
+from chronos.client.doors import Doors
 from chronos.clock import SystemClock
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import Entry

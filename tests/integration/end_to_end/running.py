@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from chronos.client.doors import Doors
 from chronos.client.exchange import Patience
-from chronos.client.ledger_client import Doors, LedgerClient
+from chronos.client.ledger_client import LedgerClient
 from chronos.client.refusals import Refused
 from chronos.errors import ChronosError
 

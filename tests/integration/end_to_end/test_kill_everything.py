@@ -38,9 +38,9 @@ class Crowd:
         self.refused: dict[str, str] = {}
 
     async def open_accounts(self):
-        await self._client.open_account(account_id="bank", currency="EUR", kind="settlement")
+        await self._client.accounts.open(account_id="bank", currency="EUR", kind="settlement")
         for name in CUSTOMERS:
-            await self._client.open_account(account_id=name, currency="EUR")
+            await self._client.accounts.open(account_id=name, currency="EUR")
             await self._move("bank", name, 1000)
 
     async def run(self):
@@ -67,7 +67,7 @@ class Crowd:
     async def _move(self, source, destination, amount):
         name = f"t-{next(self._numbers)}"
         try:
-            self.booked[name] = await self._client.transfer(
+            self.booked[name] = await self._client.transfers.make(
                 source, destination, amount=amount, currency="EUR", key=name,
                 details={"id": name},
             )  # fmt: skip
@@ -126,7 +126,7 @@ async def caught_up(running, journal):
     """The query side, Redis and Elasticsearch show each account's last event."""
     wanted = {a: (h["version"], h["booked_after"]) for a, h in journal.heads.items()}
     async with running.client() as client:
-        views = {name: await client.balance(name) for name in wanted}
+        views = {name: await client.views.balance(name) for name in wanted}
     shown = {name: (view.version, view.booked) for name, view in views.items()}
     try:
         search = await read_elasticsearch(running.addresses, list(wanted))

@@ -39,10 +39,10 @@ async def booked_by_grpc(running: Running, account_id: str) -> int:
 
 async def test_kill_9_of_everything_keeps_what_was_acknowledged(running):
     async with running.client() as client:
-        await client.open_account(account_id="bank", currency="EUR", kind="settlement")
-        await client.open_account(account_id="alice", currency="EUR")
-        await client.transfer("bank", "alice", amount=700, currency="EUR")
-        shown = await client.balance("alice", min_version=2)
+        await client.accounts.open(account_id="bank", currency="EUR", kind="settlement")
+        await client.accounts.open(account_id="alice", currency="EUR")
+        await client.transfers.make("bank", "alice", amount=700, currency="EUR")
+        shown = await client.views.balance("alice", min_version=2)
     assert (shown.booked, shown.source) == (700, "table")
     assert await booked_by_grpc(running, "alice") == 700
 
@@ -69,7 +69,7 @@ async def test_kill_9_of_everything_keeps_what_was_acknowledged(running):
     )  # elsewhere: no worker may look for the old
     await running.start()
     async with running.client() as client:
-        assert (await client.journal_balance("alice")).booked == 700
-        assert (await client.balance("alice", min_version=2)).booked == 700
-        await client.transfer("alice", "bank", amount=100, currency="EUR")
-        assert (await client.balance("alice", min_version=3)).booked == 600
+        assert (await client.accounts.balance("alice")).booked == 700
+        assert (await client.views.balance("alice", min_version=2)).booked == 700
+        await client.transfers.make("alice", "bank", amount=100, currency="EUR")
+        assert (await client.views.balance("alice", min_version=3)).booked == 600

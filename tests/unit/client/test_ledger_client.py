@@ -1,122 +1,28 @@
 """The client against a small HTTP server that misbehaves on demand."""
 
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from chronos.client.exchange import Patience
-from chronos.client.ledger_client import Doors, LedgerClient
-from chronos.client.refusals import Refused, UnreadableAnswer
-from chronos.client.retrying import Backoff
+from chronos.client.codes import Code
+from chronos.client.refusals import BrokenOff, Refused, UnreadableAnswer
 from chronos.errors import DeadlineExceeded
-
-RECEIPT = {
-    "id": "trf_1",
-    "status": "booked",
-    "position": 9,
-    "recorded_at": "2026-01-01T00:00:00Z",
-    "from": "alice",
-    "to": "bob",
-    "amount": 500,
-    "currency": "EUR",
-    "accounts": {
-        "alice": {"version": 7, "booked": 1, "held": 0, "available": 1},
-        "bob": {"version": 3, "booked": 5, "held": 0, "available": 5},
-    },
-}
-BALANCE = {
-    "account": "alice",
-    "currency": "EUR",
-    "booked": 1,
-    "held": 0,
-    "available": 1,
-    "version": 7,
-    "as_of": "2026-01-01T00:00:00Z",
-    "source": "table",
-}
-QUICK = Patience(deadline_s=2.0, attempt_s=0.2, backoff=Backoff(first_s=0.001, most_s=0.002))
-
-
-class Scripted:
-    """Answers each request with the next step of a script, and keeps what it was asked."""
-
-    def __init__(self, *steps: Callable[[web.Request], Awaitable[web.Response]]):
-        self.steps = list(steps)
-        self.keys: list[str | None] = []
-        self.bodies: list[bytes] = []
-        self.queries: list[dict[str, str]] = []
-
-    async def handle(self, request: web.Request) -> web.Response:
-        self.keys.append(request.headers.get("Idempotency-Key"))
-        self.bodies.append(await request.read())
-        self.queries.append(dict(request.query))
-        step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
-        return await step(request)
-
-
-async def receipt(_: web.Request) -> web.Response:
-    return web.json_response(RECEIPT, status=201)
-
-
-async def replay(_: web.Request) -> web.Response:
-    return web.json_response(RECEIPT, status=201, headers={"Idempotent-Replayed": "true"})
-
-
-async def balance(_: web.Request) -> web.Response:
-    return web.json_response(BALANCE)
-
-
-async def cut(request: web.Request) -> web.Response:
-    assert request.transport is not None
-    request.transport.abort()
-    return web.Response()
-
-
-def refuse(status: int, code: str, **extra: object) -> Callable[..., Awaitable[web.Response]]:
-    async def step(_: web.Request) -> web.Response:
-        body = {"status": status, "code": code, "title": "No", "detail": "It said no."}
-        return web.Response(
-            body=json.dumps(body | extra),
-            status=status,
-            content_type="application/problem+json",
-            headers={"Retry-After": "0"},
-        )
-
-    return step
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Callable[..., Awaitable[LedgerClient]]]:
-    servers: list[TestServer] = []
-    clients: list[LedgerClient] = []
-
-    async def start(script: Scripted, **options: object) -> LedgerClient:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", script.handle)
-        server = TestServer(app)
-        await server.start_server()
-        servers.append(server)
-        url = str(server.make_url("")).rstrip("/")
-        doors = Doors(command=url, query=url, api_key="chk_x_y")
-        client = LedgerClient(doors, patience=QUICK, **options)  # type: ignore[arg-type]  # a test's shorthand
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        await client.__aexit__(None, None, None)
-    for server in servers:
-        await server.close()
+from tests.unit.client.samples import BALANCE, ENTRY
+from tests.unit.client.served import (
+    RECEIPT,
+    Scripted,
+    balance,
+    cut,
+    receipt,
+    refuse,
+    replay,
+)
 
 
 async def test_a_broken_line_and_a_503_are_asked_again_with_the_same_key_and_body(serve):
     script = Scripted(cut, refuse(503, "unavailable"), replay)
     client = await serve(script)
 
-    done = await client.transfer("alice", "bob", amount=500, currency="EUR")
+    done = await client.transfers.make("alice", "bob", amount=500, currency="EUR")
 
     assert done.replayed
     assert len(script.keys) == 3
@@ -129,7 +35,7 @@ async def test_a_refusal_is_raised_at_once_with_its_code(serve):
     client = await serve(script)
 
     with pytest.raises(Refused, match=r"It said no \[insufficient_funds\]") as caught:
-        await client.transfer("alice", "bob", amount=500, currency="EUR", key="k1")
+        await client.transfers.make("alice", "bob", amount=500, currency="EUR", key="k1")
 
     assert (caught.value.status, caught.value.code) == (409, "insufficient_funds")
     assert script.keys == ["k1"]
@@ -139,7 +45,7 @@ async def test_a_key_still_in_progress_is_asked_again(serve):
     running = refuse(409, "idempotency_in_progress", retryable=True)
     client = await serve(Scripted(running, receipt))
 
-    done = await client.transfer("alice", "bob", amount=500, currency="EUR")
+    done = await client.transfers.make("alice", "bob", amount=500, currency="EUR")
 
     assert (done.source, done.destination, done.accounts["bob"].version) == ("alice", "bob", 3)
 
@@ -148,15 +54,15 @@ async def test_a_server_that_never_recovers_ends_at_the_deadline(serve):
     client = await serve(Scripted(refuse(503, "unavailable")))
 
     with pytest.raises(DeadlineExceeded, match="unavailable"):
-        await client.balance("alice", deadline_s=0.05)
+        await client.views.balance("alice", deadline_s=0.05)
 
 
 async def test_a_read_carries_the_version_that_the_write_answered(serve):
     script = Scripted(receipt, balance)
     client = await serve(script, read_your_writes=True)
 
-    await client.transfer("alice", "bob", amount=500, currency="EUR")
-    await client.balance("alice")
+    await client.transfers.make("alice", "bob", amount=500, currency="EUR")
+    await client.views.balance("alice")
 
     assert script.queries[-1] == {"min_version": "7"}
 
@@ -165,8 +71,8 @@ async def test_a_read_asks_for_no_version_unless_told(serve):
     script = Scripted(receipt, balance)
     client = await serve(script)
 
-    await client.transfer("alice", "bob", amount=500, currency="EUR")
-    await client.balance("alice")
+    await client.transfers.make("alice", "bob", amount=500, currency="EUR")
+    await client.views.balance("alice")
 
     assert script.queries[-1] == {}
 
@@ -178,4 +84,142 @@ async def test_an_answer_without_its_fields_is_an_error_and_not_a_default(serve)
     client = await serve(Scripted(empty))
 
     with pytest.raises(UnreadableAnswer):
-        await client.balance("alice")
+        await client.views.balance("alice")
+
+
+async def test_every_view_of_an_account_waits_for_what_the_client_wrote(serve):
+    async def empty(request: web.Request) -> web.Response:
+        if request.path.endswith("/entries"):
+            page = {"next": None, "has_more": False}
+            shown = {"account": "alice", "version": 7, "data": [], "page": page}
+        else:
+            shown = {**BALANCE, "data": []}
+        return web.json_response(shown)
+
+    script = Scripted(receipt, empty)
+    client = await serve(script, read_your_writes=True)
+
+    await client.transfers.make("alice", "bob", amount=500, currency="EUR")
+    await client.views.holds("bob")
+    await client.views.entries("alice").page()
+    await client.views.entries("carol").page()
+
+    assert script.queries[1:] == [{"min_version": "3"}, {"min_version": "7"}, {}]
+
+
+async def test_a_read_never_waits_for_what_a_dry_run_showed(serve):
+    script = Scripted(receipt, balance)
+    client = await serve(script, read_your_writes=True)
+
+    await client.transfers.make("alice", "bob", amount=500, currency="EUR", dry_run=True)
+    await client.views.balance("alice")
+
+    assert script.queries == [{"dry_run": "true"}, {}]
+    assert script.keys[0] is None
+
+
+async def test_a_list_is_read_page_by_page_and_not_before_it_is_gone_through(serve):
+    def page(following: str | None, *ids: str):
+        async def step(_: web.Request) -> web.Response:
+            info = {"next": following, "has_more": following is not None}
+            return web.json_response({"data": [ENTRY | {"id": i} for i in ids], "page": info})
+
+        return step
+
+    script = Scripted(page("c1", "t3", "t2"), page("c2"), page(None, "t1"))
+    client = await serve(script)
+
+    listing = client.views.transfers(account="alice", limit=2)
+    assert script.queries == []
+    found = [entry.id async for entry in listing]
+
+    assert found == ["t3", "t2", "t1"]
+    asked = {"account": "alice", "limit": "2"}
+    assert script.queries == [asked, asked | {"cursor": "c1"}, asked | {"cursor": "c2"}]
+
+
+async def test_each_command_of_a_batch_has_a_receipt_or_a_refusal(serve):
+    async def executed(_: web.Request) -> web.Response:
+        refusal = {"status": 409, "code": "insufficient_funds", "detail": "Too little."}
+        results = [
+            {"status": 409, "replayed": False, "location": None, "body": refusal},
+            {
+                "status": 201,
+                "replayed": True,
+                "location": "/v1/transfers/trf_1",
+                "body": RECEIPT,
+            },
+        ]
+        document = {"atomic": False, "results": results, "position": 9, "accounts": {}}
+        return web.json_response(document)
+
+    client = await serve(Scripted(executed))
+    pay = {"type": "transfer", "from": "alice", "to": "bob", "amount": 500, "currency": "EUR"}
+
+    batch = await client.batches.run([pay, pay])
+
+    first, second = batch.results
+    assert (first.receipt, first.refusal.code) == (None, Code.INSUFFICIENT_FUNDS)
+    assert (second.refusal, second.receipt.amount, second.replayed) == (None, 500, True)
+
+
+async def test_results_that_are_not_those_of_the_commands_are_an_error(serve):
+    async def executed(_: web.Request) -> web.Response:
+        document = {"atomic": False, "results": [], "position": 9, "accounts": {}}
+        return web.json_response(document)
+
+    client = await serve(Scripted(executed))
+
+    with pytest.raises(UnreadableAnswer, match="0 results to 1 commands"):
+        await client.batches.run([{"type": "close", "id": "alice"}])
+
+
+async def test_an_atomic_batch_that_is_refused_names_the_command_and_why(serve):
+    refusal = {"status": 409, "code": "account_frozen", "detail": "It is frozen."}
+    client = await serve(Scripted(refuse(409, "batch_rejected", index=3, refusal=refusal)))
+
+    with pytest.raises(Refused) as caught:
+        await client.batches.run([{"type": "close", "id": "alice"}], atomic=True)
+
+    assert caught.value.problem.index == 3
+    assert caught.value.problem.refusal.code == "account_frozen"
+
+
+async def test_a_code_that_a_newer_server_made_stays_readable(serve):
+    client = await serve(Scripted(refuse(409, "moon_phase_wrong")))
+
+    with pytest.raises(Refused) as caught:
+        await client.accounts.close("alice")
+
+    assert caught.value.code == "moon_phase_wrong"
+
+
+async def test_a_download_that_breaks_off_is_no_whole_one(serve):
+    async def half(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b"half")
+        request.transport.close()
+        return response
+
+    client = await serve(Scripted(half))
+
+    async with client.accounts.statement_csv("alice") as pieces:
+        assert await anext(pieces) == b"half"
+        with pytest.raises(BrokenOff):
+            await anext(pieces)
+
+
+async def test_a_download_is_asked_again_until_it_begins(serve):
+    async def whole(_: web.Request) -> web.Response:
+        return web.Response(body=b"a,b\r\n", content_type="text/csv")
+
+    script = Scripted(cut, refuse(503, "unavailable"), whole)
+    client = await serve(script)
+
+    async with client.accounts.statement_csv("alice") as pieces:
+        text = b"".join([piece async for piece in pieces])
+
+    assert text == b"a,b\r\n"
+    assert script.requests[-1].headers["Accept"] == "text/csv"
+    assert script.queries[-1] == {"format": "csv"}

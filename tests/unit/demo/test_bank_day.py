@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import Counter
+from datetime import date
 
-from chronos.client.answers import Opened, Problem, Transferred
+from chronos.client.answers import Problem
+from chronos.client.receipts import Opened, Transferred
 from chronos.client.refusals import Refused
 from chronos.clock import SystemClock
 from chronos.demo.bank_day import BankDayRun
 from chronos.demo.script import Phase, write_day
 
 DAY = write_day(seed=1, transfers=100)
+TODAY = date(2026, 1, 31)
 
 
 class Bank:
@@ -21,14 +24,31 @@ class Bank:
         self.balances: Counter[str] = Counter()
         self.kinds: dict[str, str] = {}
         self.booked: dict[str, Transferred] = {}
+        self.accounts = self.transfers = self
         self.honours_keys = honours_keys
         self.checks_funds = checks_funds
 
-    async def open_account(self, *, currency, account_id, kind, **_) -> Opened:
+    async def open(self, *, currency, account_id, kind, **_) -> Opened:
         self.kinds[account_id] = kind
-        return Opened(id=account_id, currency=currency, kind=kind, position=1, accounts={})
+        return Opened(
+            id=account_id,
+            currency=currency,
+            kind=kind,
+            status="open",
+            overdraft_limit=0,
+            external_id=None,
+            metadata={},
+            opened_at="",
+            opened_on=TODAY,
+            version=1,
+            booked=0,
+            held=0,
+            available=0,
+            position=1,
+            accounts={},
+        )
 
-    async def transfer(self, source, destination, *, amount, currency, key, **_):
+    async def make(self, source, destination, *, amount, currency, key, **_):
         await asyncio.sleep(0)
         if self.honours_keys and key in self.booked:
             return self.booked[key]
@@ -46,6 +66,11 @@ class Bank:
             "destination": destination,
             "amount": amount,
             "currency": currency,
+            "value_date": TODAY,
+            "external_id": None,
+            "description": None,
+            "metadata": {},
+            "reverses": None,
             "accounts": {},
         }
         self.booked[key] = Transferred(**receipt, replayed=True)
