@@ -27,6 +27,11 @@ class Answer:
     """True: the connection cannot be used for another request."""
 
 
+def etag(version: int) -> dict[str, str]:
+    """Gives the header that names an account's version."""
+    return {"ETag": f'"{version}"'}
+
+
 def json_answer(value: Any, *, headers: Mapping[str, str] | None = None) -> Answer:
     """Answers 200 with a value as JSON."""
     return Answer(status=200, body=_encoder.encode(value), headers=headers or {})

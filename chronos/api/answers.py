@@ -191,7 +191,14 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's balances as the journal has them now; amounts in minor units."""
+    """An account's balances as the journal has them; amounts in minor units.
+
+    Now; or, with `at`, as recorded by that moment: `version` and `as_of` are of the last event
+    by then, and while `final` is false another may still be recorded before it. With
+    `value_date`, `booked` leaves out what is valued after that day, `available` follows from
+    it, and the rest is as now; a day asked again answers otherwise when something was booked
+    for it since.
+    """
 
     account: str
     currency: str
@@ -201,6 +208,9 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     as_of: str
     source: str = "journal"
+    at: str | msgspec.UnsetType = msgspec.UNSET
+    final: bool | msgspec.UnsetType = msgspec.UNSET
+    value_date: date | msgspec.UnsetType = msgspec.UNSET
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,9 +241,13 @@ class TrialBalanceLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrialBalance(msgspec.Struct, frozen=True, kw_only=True):
-    """The bank's books in one snapshot; each total is zero."""
+    """The bank's books at a moment, in one snapshot; each total is zero.
+
+    While `final` is false, something may still be recorded before `at`.
+    """
 
     at: str
+    final: bool
     balanced: bool
     totals: dict[str, int]
     lines: tuple[TrialBalanceLine, ...]

@@ -20,6 +20,8 @@ from chronos.clock import Clock, IdSource
 from chronos.errors import InvariantBroken
 from chronos.ledger.service import Ledger
 from chronos.settings import Settings
+from chronos.store.books import Books
+from chronos.store.moments import Moments
 from chronos.store.reads import Reads
 from chronos.telemetry.logs import AccessLog
 
@@ -40,6 +42,8 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
     *,
     ledger: Ledger,
     reads: Reads,
+    moments: Moments,
+    books: Books,
     auth: Authenticator,
     settings: Settings,
     clock: Clock,
@@ -52,6 +56,8 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
     Args:
         ledger: Executes the commands.
         reads: Answers the reads, and the readiness probe.
+        moments: Answers for the past of an account.
+        books: Adds up all accounts.
         auth: Knows the API keys.
         settings: Deadlines and the form of the access log.
         clock: For the access log.
@@ -65,6 +71,8 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
     services = Services(
         ledger=ledger,
         reads=reads,
+        moments=moments,
+        books=books,
         auth=auth,
         health=health,
         watch=watch,

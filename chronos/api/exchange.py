@@ -14,6 +14,8 @@ from chronos.auth.credentials import Authenticator
 from chronos.auth.principals import Principal
 from chronos.clock import Clock, IdSource
 from chronos.ledger.service import Ledger
+from chronos.store.books import Books
+from chronos.store.moments import Moments
 from chronos.store.reads import Reads
 from chronos.wire.bodies import Body
 
@@ -30,6 +32,8 @@ class Services:
 
     ledger: Ledger
     reads: Reads
+    moments: Moments
+    books: Books
     auth: Authenticator
     health: Health
     watch: Watch

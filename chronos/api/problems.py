@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from chronos.api.answer import Answer
+from chronos.wire.codec import format_instant
 from chronos.wire.problems import CONTENT_TYPE, PROBLEMS, InputError, problem_body
 
 
@@ -37,6 +39,20 @@ class HttpProblem(Exception):
         self.errors = errors
         self.headers = headers or {}
         self.close = close
+
+
+def unknown_account(account_id: str) -> HttpProblem:
+    """Makes the refusal of an address whose account is not there."""
+    return HttpProblem("account_not_found", f"There is no account {account_id}.", status=404)
+
+
+def account_not_yet_opened(account_id: str, *, opened_at: datetime) -> HttpProblem:
+    """Makes the refusal of a moment before an account's opening."""
+    return HttpProblem(
+        "account_not_found",
+        f"There was no account {account_id} yet: it was opened {format_instant(opened_at)}.",
+        status=404,
+    )
 
 
 def problem_answer(problem: HttpProblem, *, instance: str, request_id: str) -> Answer:

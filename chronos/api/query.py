@@ -222,6 +222,12 @@ DRY_RUN = Flag(
     name="dry_run",
     text="Decide and answer as if the command were executed, but write nothing.",
 )
+AT = Instant(
+    name="at",
+    text="As recorded by this moment; digits beyond the microsecond are left out.",
+    rounds_up=False,
+)
+VALUE_DATE = Day(name="value_date", text="For this banking day: without what is valued later.")
 CURSOR = Text(
     name="cursor",
     text="The `next` of the page before; only together with the same other parameters.",

@@ -12,13 +12,14 @@ from typing import Final
 import msgspec
 
 from chronos.api import answers, health, refusals
-from chronos.api.accounts import list_events, show_account, show_balance
+from chronos.api.accounts import list_events, show_account
 from chronos.api.answer import HTML, JSON
+from chronos.api.balances import show_balance
 from chronos.api.batches import run_batch
 from chronos.api.commands import run_command
 from chronos.api.currencies import list_currencies
 from chronos.api.holds import show_hold
-from chronos.api.query import AFTER, DRY_RUN, LIMIT, Parameter
+from chronos.api.query import AFTER, AT, DRY_RUN, LIMIT, VALUE_DATE, Parameter
 from chronos.api.routes import Handler, Route
 from chronos.api.transfers import show_transfer
 from chronos.api.trial_balance import show_trial_balance
@@ -287,9 +288,10 @@ ROUTES: Final = (
     ),
     _read(
         "/v1/accounts/{id}/balance",
-        "Read a balance from the journal.",
+        "Read a balance from the journal: now, at a moment, or for a banking day.",
         handler=show_balance,
         answer=answers.Balance,
+        query=(AT, VALUE_DATE),
         refusals=("account_not_found",),
     ),
     _read(
@@ -316,9 +318,10 @@ ROUTES: Final = (
     ),
     _read(
         "/v1/trial-balance",
-        "Add up the books by currency and kind.",
+        "Add up the books by currency and kind, at any moment.",
         handler=show_trial_balance,
         answer=answers.TrialBalance,
+        query=(AT,),
     ),
     _read(
         "/v1/currencies",

@@ -1,4 +1,4 @@
-"""The trial balance: every account's booked balance, by currency and kind, in one snapshot."""
+"""The trial balance: every account's booked balance, by currency and kind, at any moment."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from collections import defaultdict
 from chronos.api.answer import Answer, json_answer
 from chronos.api.answers import TrialBalance, TrialBalanceLine
 from chronos.api.exchange import Exchange, Services
+from chronos.api.query import AT
 from chronos.domain.chart import CHART, AccountKind
-from chronos.store import reads
+from chronos.store import books
 from chronos.wire.codec import format_instant
 
 
-async def show_trial_balance(services: Services, _exchange: Exchange) -> Answer:
+async def show_trial_balance(services: Services, exchange: Exchange) -> Answer:
     """Answers `GET /v1/trial-balance`."""
-    books = await services.reads.trial_balance()
+    found = await services.books.trial_balance(exchange.query[AT])
     totals: dict[str, int] = defaultdict(int)
-    for line in books.lines:
+    for line in found.lines:
         totals[line.currency] += line.booked
     return json_answer(
         TrialBalance(
-            at=format_instant(books.as_of),
+            at=format_instant(found.at),
+            final=found.is_final,
             balanced=not any(totals.values()),
             totals=totals,
-            lines=tuple(_line(line) for line in books.lines),
+            lines=tuple(_line(line) for line in found.lines),
         )
     )
 
 
-def _line(line: reads.TrialBalanceLine) -> TrialBalanceLine:
+def _line(line: books.TrialBalanceLine) -> TrialBalanceLine:
     chart = CHART[AccountKind(line.kind)]
     return TrialBalanceLine(
         currency=line.currency,

@@ -121,6 +121,8 @@ def _create(
     http = create_app(
         ledger=ledger,
         reads=store.reads,
+        moments=store.moments,
+        books=store.books,
         auth=auth,
         settings=settings,
         clock=clock,

@@ -9,8 +9,10 @@ from typing import Final, Self
 
 from chronos.settings import Settings
 from chronos.store.api_keys import ApiKeyTable
+from chronos.store.books import Books
 from chronos.store.event_store import EventStore, Rules
 from chronos.store.group_commit import GroupCommit, Limits
+from chronos.store.moments import Moments
 from chronos.store.pool import LOOKUPS_ONLY, Pool
 from chronos.store.preview import Preview
 from chronos.store.reads import Reads
@@ -51,6 +53,8 @@ class Store:
     journal: GroupCommit
     reads: Reads
     references: References
+    moments: Moments
+    books: Books
     keys: ApiKeyTable
     pool: Pool
     """The connections of the reads; its `counts` are for metrics."""
@@ -88,6 +92,12 @@ async def open_store(dsn: str, rules: Rules, sizes: Sizes) -> AsyncIterator[Stor
                 journal=journal,
                 reads=Reads(pool, rules.zone),
                 references=References(pool),
+                moments=Moments(
+                    pool,
+                    rules.zone,
+                    pages_at_once_max=max(1, sizes.reader_connections_max // 2),
+                ),
+                books=Books(pool),
                 keys=ApiKeyTable(keys),
                 pool=pool,
             )

@@ -26,6 +26,15 @@ LOOKUPS_ONLY: Final[Mapping[str, str]] = {
     "jit": "off",
 }
 
+# A timer that runs is not set anew by a longer time: it has to be stopped first. The statement
+# is to end before the transaction, whose time-out would take the connection with it.
+_TAKE_LONGER: Final = """
+SET LOCAL transaction_timeout = 0;
+SET LOCAL transaction_timeout = {transaction_ms};
+SET LOCAL statement_timeout = {statement_ms}
+"""
+_LAST_STATEMENTS_MS: Final = 2000
+
 
 async def connect(
     dsn: str,
@@ -110,8 +119,14 @@ class Pool:
                     raise
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[asyncpg.Connection]:
+    async def snapshot(
+        self, *, deadline_s: float | None = None
+    ) -> AsyncIterator[asyncpg.Connection]:
         """Lends a connection inside one read-only REPEATABLE READ transaction.
+
+        Args:
+            deadline_s: How long a statement in it may take, where that is more than its role
+                is allowed; the caller gives it to the driver too.
 
         Raises:
             DeadlineExceeded: All connections were busy, or a statement took too long.
@@ -121,6 +136,8 @@ class Pool:
             self.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
+            if deadline_s is not None:
+                await connection.execute(_longer(deadline_s))
             yield connection
 
     def counts(self) -> tuple[int, int]:
@@ -133,6 +150,13 @@ class Pool:
             await asyncio.wait_for(self._pool.close(), CLOSE_DEADLINE_S)
         except TimeoutError:
             self._pool.terminate()
+
+
+def _longer(deadline_s: float) -> str:
+    statement_ms = round(deadline_s * 1000)
+    return _TAKE_LONGER.format(
+        statement_ms=statement_ms, transaction_ms=statement_ms + _LAST_STATEMENTS_MS
+    )
 
 
 async def _leave_as_is(_connection: asyncpg.Connection) -> None:

@@ -78,21 +78,6 @@ FROM events
 WHERE hold_id = $1::text AND type IN ('HoldCaptured', 'HoldVoided', 'HoldExpired')
 ORDER BY version
 """
-_TRIAL_BALANCE: Final = """
-SELECT
-  head.currency, account.kind, count(*) AS accounts,
-  sum(head.booked_after)::text AS booked, sum(head.held_after)::text AS held
-FROM accounts AS account
-CROSS JOIN LATERAL (
-  SELECT events.currency, events.booked_after, events.held_after
-  FROM events
-  WHERE events.account_id = account.account_id
-  ORDER BY events.version DESC
-  LIMIT 1
-) AS head
-GROUP BY head.currency, account.kind
-ORDER BY head.currency, account.kind
-"""
 
 
 class StoredEvent(NamedTuple):
@@ -122,24 +107,6 @@ class StoredAccount:
     """Of its last event."""
     hash: bytes
     """Of its last event."""
-
-
-class TrialBalanceLine(NamedTuple):
-    """All accounts of one kind in one currency; amounts in minor units."""
-
-    currency: str
-    kind: str
-    accounts: int
-    booked: int
-    held: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialBalance:
-    """The books in one snapshot: booked sums to zero in each currency."""
-
-    as_of: datetime
-    lines: tuple[TrialBalanceLine, ...]
 
 
 class Reads:
@@ -216,22 +183,6 @@ class Reads:
         async with self._pool.connection() as connection:
             rows = await connection.fetch(_HOLD, hold_id)
         return tuple(StoredEvent(*row) for row in rows)
-
-    async def trial_balance(self) -> TrialBalance:
-        """Adds up all accounts by currency and kind, in one snapshot; work grows with accounts.
-
-        Raises:
-            DeadlineExceeded: There are more accounts than can be added up in time.
-            Unavailable: PostgreSQL does not answer.
-        """
-        async with self._pool.snapshot() as connection:
-            as_of = await connection.fetchval("SELECT now()")
-            rows = await connection.fetch(_TRIAL_BALANCE)
-        lines = tuple(
-            TrialBalanceLine(currency, kind, accounts, int(booked), int(held))
-            for currency, kind, accounts, booked, held in rows
-        )
-        return TrialBalance(as_of=as_of, lines=lines)
 
     async def is_answering(self) -> bool:
         """Makes PostgreSQL answer the cheapest question, for a readiness probe.

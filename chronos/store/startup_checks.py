@@ -24,6 +24,8 @@ _REFUSED: Final = (
     asyncpg.InvalidCatalogNameError,
 )
 _VERSION_MIN: Final = 170000
+TRANSACTION_TIMEOUT_MS_MAX: Final = 5000
+"""What is older than this is final: whatever was begun before it has ended."""
 _OTHER_LOCKS: Final = 64
 """Tables, indexes and sequences that one transaction locks besides."""
 _DEADLINE_S: Final = 10.0
@@ -133,9 +135,12 @@ def check_settings(settings: Mapping[str, str], demand: Demand) -> None:
     for name in never_off:
         if settings[name] == "off":
             raise UnsafeSetting(name, "is off: a crash would lose what was acknowledged")
-    if demand.duty is Duty.WRITE and settings["transaction_timeout"] == "0":
+    timeout_ms = int(settings["transaction_timeout"])
+    if demand.duty is Duty.WRITE and not 0 < timeout_ms <= TRANSACTION_TIMEOUT_MS_MAX:
         raise UnsafeSetting(
-            "transaction_timeout", "is 0 for the writer; its migration sets it to 5 s"
+            "transaction_timeout",
+            f"is {timeout_ms} ms for the writer; its migration sets it to 5 s, after which the "
+            "past is final",
         )
     _check_lock_table(settings, demand)
 

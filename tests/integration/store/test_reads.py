@@ -72,15 +72,6 @@ async def test_a_transfer_has_its_postings(reads):
     assert await reads.postings_of("none") == ()
 
 
-async def test_the_trial_balance_sums_to_zero(reads):
-    balance = await reads.trial_balance()
-
-    assert [(line.currency, line.kind, line.booked) for line in balance.lines] == [
-        ("EUR", "customer", 15),
-        ("EUR", "settlement", -15),
-    ]
-
-
 async def test_reads_wait_for_a_connection_and_take_turns(reads):
     answers = await asyncio.gather(*(reads.account("bob") for _ in range(50)))
 

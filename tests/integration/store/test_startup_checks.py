@@ -38,6 +38,12 @@ def test_a_server_that_forgets_is_refused_by_the_setting_s_name(name):
     assert refused.value.exit_code == 78
 
 
+@pytest.mark.parametrize("timeout_ms", ["0", "5001"])
+def test_a_writer_that_may_commit_into_what_is_final_is_refused(timeout_ms):
+    with pytest.raises(UnsafeSetting, match="the past is final"):
+        check_settings({**SAFE, "transaction_timeout": timeout_ms}, WRITER)
+
+
 async def test_a_role_that_does_not_wait_for_the_disk_is_refused(database, owner):
     await owner.execute(
         f"ALTER ROLE chronos_writer IN DATABASE {database.name} SET synchronous_commit = off"

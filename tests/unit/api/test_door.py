@@ -62,6 +62,8 @@ class Bench:
         self.api: Api = create_app(
             ledger=self.ledger,
             reads=SilentReads(),
+            moments=None,
+            books=None,
             auth=self.auth,
             settings=Settings(log_format="console"),
             clock=SystemClock(),

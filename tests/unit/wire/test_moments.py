@@ -97,10 +97,13 @@ def test_what_the_journal_writes_is_read_back(instant, rounds_up):
 
 
 @given(st.text(max_size=40))
-def test_any_other_text_is_refused_with_one_kind_of_error(text):
+def test_any_text_is_read_or_refused_with_one_kind_of_error(text):
     for parse in (parse_day, lambda given: parse_instant(given, rounds_up=True)):
-        with pytest.raises(ValueError, match=r".+"):
-            parse(text)
+        try:
+            read = parse(text)
+        except ValueError:
+            continue
+        assert isinstance(read, date)
 
 
 @pytest.mark.parametrize(
