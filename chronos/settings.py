@@ -110,6 +110,13 @@ class Settings:
     body_deadline_s: int = _setting(
         10, "longest time a request's body may take to arrive", unit="s", low=1, high=60
     )
+    send_deadline_s: int = _setting(
+        30,
+        "longest time a client may take to read the next piece of a long answer",
+        unit="s",
+        low=1,
+        high=300,
+    )
     commands_pending_max: int = _setting(
         4096, "commands waiting for a commit before 503 is answered", low=1, high=65536
     )

@@ -1,14 +1,15 @@
-"""An answer before it is sent: status, bytes, headers."""
+"""An answer before it is sent: status, headers, and bytes or what makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 JSON = "application/json"
+CSV = "text/csv"
 HTML = "text/html; charset=utf-8"
 _encoder = msgspec.json.Encoder()
 
@@ -25,6 +26,16 @@ class Answer:
     """The problem's code, for the metrics and the access log."""
     close: bool = False
     """True: the connection cannot be used for another request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed:
+    """What a handler answers with 200 when it does not know how long it will be."""
+
+    pieces: AsyncGenerator[bytes, None]
+    """The body; each piece is made when the client has taken the one before."""
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def etag(version: int) -> dict[str, str]:

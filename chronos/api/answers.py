@@ -214,7 +214,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """How to go on reading a list: `next` is the `after` of the following page."""
+    """How to go on reading a list: `next` is the `after`, or `cursor`, of the next page."""
 
     next: str | None
     has_more: bool
@@ -225,6 +225,46 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
 
     data: tuple[dict[str, Any], ...]
     page: Page
+
+
+class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One event that moved money; `amount` is its signed effect on booked, in minor units."""
+
+    version: int
+    position: int
+    type: str
+    recorded_at: str
+    booking_date: date
+    value_date: date
+    transfer_id: str
+    counterparty: str | None
+    description: str | None
+    external_id: str | None
+    reverses_transfer_id: str | None
+    metadata: dict[str, str]
+    amount: int
+    booked_after: int
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """What moved money on an account from an instant up to, not including, another.
+
+    Opening balance and amounts sum to the closing balance. While `final` is false, a line may
+    still come between. `page` is there when a page was asked for.
+    """
+
+    account: str
+    currency: str
+    time_zone: str
+    since: str = msgspec.field(name="from")
+    until: str = msgspec.field(name="to")
+    final: bool
+    opening_balance: int
+    opening_version: int
+    lines: tuple[StatementLine, ...]
+    closing_balance: int
+    closing_version: int
+    page: Page | msgspec.UnsetType = msgspec.UNSET
 
 
 class TrialBalanceLine(msgspec.Struct, frozen=True, kw_only=True):

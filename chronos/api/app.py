@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from chronos import __version__
 from chronos.api.docs.page import docs_page
@@ -24,6 +25,7 @@ from chronos.store.books import Books
 from chronos.store.moments import Moments
 from chronos.store.reads import Reads
 from chronos.telemetry.logs import AccessLog
+from chronos.wire.cursors import Cursors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
     moments: Moments,
     books: Books,
     auth: Authenticator,
+    cursor_secret: bytes,
     settings: Settings,
     clock: Clock,
     ids: IdSource,
@@ -59,7 +62,8 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
         moments: Answers for the past of an account.
         books: Adds up all accounts.
         auth: Knows the API keys.
-        settings: Deadlines and the form of the access log.
+        cursor_secret: Seals cursors; the same in every process.
+        settings: Deadlines, the bank's time zone, and the form of the access log.
         clock: For the access log.
         ids: For request ids and the ids that a client leaves out.
         on_broken: Is told when stored facts contradict each other.
@@ -78,6 +82,8 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
         watch=watch,
         ids=ids,
         clock=clock,
+        zone=ZoneInfo(settings.time_zone),
+        statement_cursors=Cursors(cursor_secret, list_name="statement"),
         openapi=openapi,
         docs=docs_page(openapi),
     )
@@ -87,6 +93,7 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
                 Router(routes),
                 services,
                 body_deadline_s=settings.body_deadline_s,
+                send_deadline_s=settings.send_deadline_s,
                 on_broken=on_broken,
             ),
             ids=ids,

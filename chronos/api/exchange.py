@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
 
 from aiohttp.web import BaseRequest
 
 from chronos.api.docs.page import DocsPage
 from chronos.api.query import NO_QUERY, Query
+from chronos.api.streaming import StreamedResponse
 from chronos.auth.credentials import Authenticator
 from chronos.auth.principals import Principal
 from chronos.clock import Clock, IdSource
@@ -18,6 +20,7 @@ from chronos.store.books import Books
 from chronos.store.moments import Moments
 from chronos.store.reads import Reads
 from chronos.wire.bodies import Body
+from chronos.wire.cursors import Cursors
 
 if TYPE_CHECKING:
     from chronos.api.health import Health
@@ -39,6 +42,9 @@ class Services:
     watch: Watch
     ids: IdSource
     clock: Clock
+    zone: ZoneInfo
+    """Its calendar gives the banking day."""
+    statement_cursors: Cursors
     openapi: bytes
     docs: DocsPage
 
@@ -61,6 +67,8 @@ class Exchange:
     expected_version: int | None = None
     """From the header If-Match, on the routes of accounts."""
     body: Body | None = None
+    stream: StreamedResponse | None = None
+    """Its answer, once that is being streamed."""
 
     def fresh_id(self, prefix: str) -> str:
         """Makes an id for what the client did not name: unique, as the request's own id is."""

@@ -20,6 +20,7 @@ _JSON_UTF8 = re.compile(
 _VERSION_TAG = re.compile(r'"([1-9][0-9]{0,15})"', re.ASCII)
 _ZERO_QUALITY = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
 _FITTING: Final = frozenset({"*/*", "application/*", JSON, PROBLEM_JSON})
+_QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.IGNORECASE)
 
 
 def check_media_type(request: BaseRequest) -> None:
@@ -40,11 +41,20 @@ def check_media_type(request: BaseRequest) -> None:
         )
 
 
-def check_accept(request: BaseRequest) -> None:
-    """Refuses a client that takes no JSON."""
+def check_accept(request: BaseRequest, others: tuple[str, ...] = ()) -> None:
+    """Refuses a client that takes no JSON, and none of the other media types of the address."""
     accept = request.headers.get("Accept")
-    if accept is not None and not _takes_json(accept):
-        raise HttpProblem("not_acceptable", "This address answers application/json only.")
+    if accept is None or _takes_json(accept):
+        return
+    if not any(_preference(accept, media_type) for media_type in others):
+        known = " or ".join((JSON, *others))
+        raise HttpProblem("not_acceptable", f"This address answers {known} only.")
+
+
+def prefers(request: BaseRequest, media_type: str) -> bool:
+    """Tells whether a client would rather have this media type than JSON."""
+    accept = request.headers.get("Accept", "")
+    return _preference(accept, media_type) > _preference(accept, JSON)
 
 
 def idempotency_key(request: BaseRequest) -> str:
@@ -117,3 +127,25 @@ def _takes_json(accept: str) -> bool:
         ):
             return True
     return not accept.strip()
+
+
+@lru_cache(maxsize=256)
+def _preference(accept: str, media_type: str) -> int:
+    """Gives the quality of a media type in thousandths; the most specific range decides.
+
+    Source: RFC 9110, section 12.5.1.
+    """
+    ranges = ("*/*", media_type.partition("/")[0] + "/*", media_type)
+    found: dict[int, int] = {}
+    for entry in accept.split(","):
+        media_range, _, parameters = entry.partition(";")
+        name = media_range.strip().lower()
+        if name in ranges:
+            quality = _QUALITY.search(";" + parameters)
+            found[ranges.index(name)] = 1000 if quality is None else _thousandths(quality[1])
+    return found[max(found)] if found else 0
+
+
+def _thousandths(quality: str) -> int:
+    whole, _, fraction = quality.partition(".")
+    return min(1000, int(whole) * 1000 + int(fraction.ljust(3, "0")))

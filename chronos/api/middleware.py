@@ -6,19 +6,22 @@ A check that fails ends the request with a problem document; a server that does 
 traceback. Every answer gets a new `X-Request-Id`, a line in the access log and its metrics.
 
 Commands carry their own deadline in the group commit, reads in the pool of connections; the
-body has its deadline here. A client that hangs up does not stop its command: it is committed
-once or not at all, and its key replays the receipt.
+body has its deadline here, and so has each piece of an answer that is streamed. A client that
+hangs up does not stop its command: it is committed once or not at all, and its key replays the
+receipt.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from time import perf_counter
 from typing import Final
 
 from aiohttp.web import BaseRequest, Response
 
-from chronos.api.answer import Answer
+from chronos.api.answer import Answer, Streamed
 from chronos.api.credentials import Credentials, check_scope
 from chronos.api.exchange import Exchange, Services
 from chronos.api.headers import (
@@ -33,6 +36,7 @@ from chronos.api.problems import HttpProblem, problem_answer
 from chronos.api.query import DRY_RUN, parse_query
 from chronos.api.reading import read_body
 from chronos.api.routes import Route, Router
+from chronos.api.streaming import ClientTooSlow, StreamedResponse
 from chronos.errors import InvariantBroken, Unavailable
 from chronos.telemetry import metrics
 from chronos.telemetry.logs import bind_correlation, get_logger
@@ -51,6 +55,7 @@ class Door:
         services: Services,
         *,
         body_deadline_s: float,
+        send_deadline_s: float,
         on_broken: Callable[[InvariantBroken], None],
     ):
         """Makes the door.
@@ -59,6 +64,7 @@ class Door:
             router: The routes behind it.
             services: What their handlers use.
             body_deadline_s: Longest time that a body may take to arrive.
+            send_deadline_s: Longest time that a piece of a stream may wait for its client.
             on_broken: Is told when stored facts contradict each other; it stops the process.
         """
         self._router = router
@@ -66,9 +72,10 @@ class Door:
         self._credentials = Credentials(services.auth, services.clock)
         self._watch = services.watch
         self._body_deadline_s = body_deadline_s
+        self._send_deadline_s = send_deadline_s
         self._on_broken = on_broken
 
-    async def handle(self, request: BaseRequest) -> Response | PlainResponse:
+    async def handle(self, request: BaseRequest) -> Response | PlainResponse | StreamedResponse:
         """Answers one request; raises nothing but cancellation."""
         started_s = perf_counter()
         exchange = self._begin(request)
@@ -78,6 +85,8 @@ class Door:
         finally:
             self._watch.in_flight -= 1
         self._watch.answered(exchange, answer, started_s=started_s)
+        if isinstance(answer, StreamedResponse):
+            return answer
         return self._response(exchange, answer)
 
     def _begin(self, request: BaseRequest) -> Exchange:
@@ -92,7 +101,7 @@ class Door:
         )
         return exchange
 
-    async def _answer(self, exchange: Exchange) -> Answer:
+    async def _answer(self, exchange: Exchange) -> Answer | StreamedResponse:
         try:
             return await self._checked(exchange)
         except HttpProblem as found:
@@ -110,7 +119,32 @@ class Door:
             problem = HttpProblem("bad_request", "The connection was closed.", close=True)
         except Exception as error:  # noqa: BLE001  the net: every unknown fault is counted here
             problem = self._unknown(error)
+        if exchange.stream is not None:
+            exchange.stream.break_off(problem.code)
+            return exchange.stream
         return problem_answer(problem, instance=exchange.path, request_id=exchange.request_id)
+
+    async def _send(self, exchange: Exchange, answer: Streamed) -> StreamedResponse:
+        """Sends an answer while it is made; what fails before its first byte is a problem."""
+        async with aclosing(answer.pieces) as pieces:
+            is_whole = exchange.request.method != "HEAD"
+            first = await anext(pieces, b"") if is_whole else b""
+            response = exchange.stream = StreamedResponse(
+                exchange.request,
+                headers=self._headers(exchange, answer),
+                closes=self._services.health.draining,
+                deadline_s=self._send_deadline_s,
+            )
+            try:
+                await (response.send(first, pieces) if is_whole else response.send_head())
+            except ClientTooSlow:
+                response.break_off("client_slow")
+            except ConnectionError:
+                response.break_off("client_gone")
+            except asyncio.CancelledError:
+                response.break_off("cancelled")
+                raise
+        return response
 
     def _unknown(self, error: Exception) -> HttpProblem:
         metrics.HTTP_INTERNAL_ERRORS.inc()
@@ -121,7 +155,7 @@ class Door:
             "internal_error", "An unexpected fault; the request id finds it in the log."
         )
 
-    async def _checked(self, exchange: Exchange) -> Answer:
+    async def _checked(self, exchange: Exchange) -> Answer | StreamedResponse:
         request = exchange.request
         if request.method == "OPTIONS":
             return self._options(exchange)
@@ -143,14 +177,15 @@ class Door:
             exchange.body = parse_body(body, route.body)
         if route.scope is not None and exchange.principal is not None:
             check_scope(exchange.principal, route.scope)
-        return await route.handler(self._services, exchange)
+        answer = await route.handler(self._services, exchange)
+        return await self._send(exchange, answer) if isinstance(answer, Streamed) else answer
 
     def _check_head(self, exchange: Exchange, route: Route, *, is_left_out: bool) -> None:
         request = exchange.request
         if route.body is not None and not is_left_out:
             check_media_type(request)
         if route.answer is not None:
-            check_accept(request)
+            check_accept(request, route.other_media_types)
         exchange.query = parse_query(request.rel_url.raw_query_string, route.query)
         if route.body is None:
             return
@@ -165,7 +200,7 @@ class Door:
             methods = self._router.methods(exchange.path)
         return Answer(status=204, body=b"", headers={"Allow": ", ".join(methods)})
 
-    def _response(self, exchange: Exchange, answer: Answer) -> Response | PlainResponse:
+    def _headers(self, exchange: Exchange, answer: Answer | Streamed) -> dict[str, str]:
         headers = {
             "Content-Type": answer.content_type,
             "X-Request-Id": exchange.request_id,
@@ -175,6 +210,10 @@ class Door:
         }
         if answer.headers:
             headers.update(answer.headers)
+        return headers
+
+    def _response(self, exchange: Exchange, answer: Answer) -> Response | PlainResponse:
+        headers = self._headers(exchange, answer)
         if answer.status == 204:
             del headers["Content-Type"]
         closes = answer.close or self._services.health.draining

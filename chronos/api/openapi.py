@@ -189,10 +189,10 @@ def _status(route: Route, code: str) -> int:
 
 def _success(route: Route) -> dict[str, Any]:
     schema: Mapping[str, Any] = {} if route.answer is None else _reference(route.answer)
-    return {
-        "description": HTTPStatus(route.status).phrase,
-        "content": {route.media_type: {"schema": schema}},
-    }
+    content: dict[str, Any] = {route.media_type: {"schema": schema}}
+    for media_type in route.other_media_types:
+        content[media_type] = {"schema": {"type": "string"}}
+    return {"description": HTTPStatus(route.status).phrase, "content": content}
 
 
 def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:

@@ -72,9 +72,22 @@ def plain_response(
     Raises:
         ValueError: A header's value would end its line.
     """
+    head = head_of(status, headers, framing=f"Content-Length: {len(body)}\r\n")
+    return PlainResponse(request, head, body)
+
+
+def head_of(status: int, headers: Mapping[str, str], *, framing: str) -> str:
+    """Writes the head of an answer.
+
+    Args:
+        status: Its status.
+        headers: Its headers.
+        framing: Whole lines that tell how long it is.
+
+    Raises:
+        ValueError: A header's value would end its line.
+    """
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
         raise ValueError("a header holds a line break")
-    date = rfc822_formatted_time()
-    head = f"{_STATUS_LINES[status]}{lines}Content-Length: {len(body)}\r\nDate: {date}\r\n\r\n"
-    return PlainResponse(request, head, body)
+    return f"{_STATUS_LINES[status]}{lines}{framing}Date: {rfc822_formatted_time()}\r\n\r\n"

@@ -228,6 +228,26 @@ AT = Instant(
     rounds_up=False,
 )
 VALUE_DATE = Day(name="value_date", text="For this banking day: without what is valued later.")
+SINCE = Bound(
+    name="from",
+    text="First banking day or first instant; from the account's opening when left out.",
+)
+UNTIL = Bound(
+    name="to",
+    text="Last banking day, or the first instant after the last; until now when left out.",
+)
+FORMAT = Choice(
+    name="format",
+    text="Form of the answer; when left out, the Accept header decides.",
+    words=("json", "csv"),
+)
+LINES = Number(
+    name="limit",
+    text="Answer one page of so many lines instead of all; only as JSON.",
+    low=1,
+    high=1000,
+    default=None,
+)
 CURSOR = Text(
     name="cursor",
     text="The `next` of the page before; only together with the same other parameters.",

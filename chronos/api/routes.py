@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from chronos.api.answer import JSON, Answer
+from chronos.api.answer import JSON, Answer, Streamed
 from chronos.api.exchange import Exchange, Services
 from chronos.api.problems import HttpProblem
 from chronos.api.query import Parameter
@@ -17,7 +17,7 @@ from chronos.auth.principals import Scope
 from chronos.domain.ids import is_valid_id
 from chronos.wire.bodies import Body
 
-Handler = Callable[[Services, Exchange], Awaitable[Answer]]
+Handler = Callable[[Services, Exchange], Awaitable[Answer | Streamed]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,8 @@ class Route:
     refusals: tuple[str, ...] = ()
     """Codes by which the core or the journal may refuse it."""
     media_type: str = JSON
+    other_media_types: tuple[str, ...] = ()
+    """In which the same answer can be had, when it is asked for."""
 
     @property
     def name(self) -> str:

@@ -13,14 +13,27 @@ import msgspec
 
 from chronos.api import answers, health, refusals
 from chronos.api.accounts import list_events, show_account
-from chronos.api.answer import HTML, JSON
+from chronos.api.answer import CSV, HTML, JSON
 from chronos.api.balances import show_balance
 from chronos.api.batches import run_batch
 from chronos.api.commands import run_command
 from chronos.api.currencies import list_currencies
 from chronos.api.holds import show_hold
-from chronos.api.query import AFTER, AT, DRY_RUN, LIMIT, VALUE_DATE, Parameter
+from chronos.api.query import (
+    AFTER,
+    AT,
+    CURSOR,
+    DRY_RUN,
+    FORMAT,
+    LIMIT,
+    LINES,
+    SINCE,
+    UNTIL,
+    VALUE_DATE,
+    Parameter,
+)
 from chronos.api.routes import Handler, Route
+from chronos.api.statement import show_statement
 from chronos.api.transfers import show_transfer
 from chronos.api.trial_balance import show_trial_balance
 from chronos.auth.principals import Scope
@@ -293,6 +306,18 @@ ROUTES: Final = (
         answer=answers.Balance,
         query=(AT, VALUE_DATE),
         refusals=("account_not_found",),
+    ),
+    Route(
+        method="GET",
+        path="/v1/accounts/{id}/statement",
+        summary="State what moved money on an account: whole, in a stream, or page by page.",
+        handler=show_statement,
+        answer=answers.Statement,
+        scope=Scope.READ,
+        needs_journal=True,
+        query=(SINCE, UNTIL, FORMAT, LINES, CURSOR),
+        refusals=("account_not_found", "invalid_cursor"),
+        other_media_types=(CSV,),
     ),
     _read(
         "/v1/accounts/{id}/events",

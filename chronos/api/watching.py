@@ -11,16 +11,16 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from time import perf_counter
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import Counter, Histogram
 
-from chronos.api.answer import Answer
 from chronos.api.exchange import Exchange
 from chronos.clock import Clock
 from chronos.telemetry import metrics
 from chronos.telemetry.logs import AccessLine, AccessLog
 from chronos.telemetry.traces import trace_id_of
+from chronos.wire.problems import PROBLEMS
 
 _NOTE_AFTER_S: Final = 0.05
 _ENTRIES_MAX: Final = 512
@@ -30,7 +30,21 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _Entry = tuple[Exchange, str | None, int, str | None, float, float]
-"""Exchange, address of the client, status, problem code, begin and end on the counter."""
+"""Exchange, address of the client, status, code, begin and end on the counter."""
+
+
+class Noted(Protocol):
+    """What is noted of an answer."""
+
+    @property
+    def status(self) -> int:
+        """Its HTTP status."""
+        ...
+
+    @property
+    def code(self) -> str | None:
+        """The problem's code, or why a stream broke off; None when all is well."""
+        ...
 
 
 class Watch:
@@ -54,7 +68,7 @@ class Watch:
         self._timers: dict[tuple[str, str], Histogram] = {}
         metrics.HTTP_REQUESTS_IN_FLIGHT.set_function(lambda: self.in_flight)
 
-    def answered(self, exchange: Exchange, answer: Answer, *, started_s: float) -> None:
+    def answered(self, exchange: Exchange, answer: Noted, *, started_s: float) -> None:
         """Takes note of an answer; must be called on the event loop."""
         # The address is gone with the connection, so it is asked for now.
         remote = exchange.request.remote
@@ -88,7 +102,7 @@ class Watch:
             method = _OTHER_METHOD
         self._counter(exchange.route_path, method, status).inc()
         self._duration(exchange.route_path, method).observe(ended_s - started_s)
-        if code is not None:
+        if code in PROBLEMS:
             metrics.HTTP_PROBLEMS.labels(code=code).inc()
 
     def _lines(self) -> Callable[[_Entry], AccessLine]:

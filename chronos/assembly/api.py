@@ -124,6 +124,7 @@ def _create(
         moments=store.moments,
         books=store.books,
         auth=auth,
+        cursor_secret=secret,
         settings=settings,
         clock=clock,
         ids=ids,

@@ -80,6 +80,12 @@ HTTP_INTERNAL_ERRORS = Counter(
     "Requests that ended in an unknown exception; every one is a bug.",
     registry=REGISTRY,
 )
+HTTP_STREAMS_BROKEN = Counter(
+    "chronos_http_streams_broken_total",
+    "Streamed answers that broke off (client_gone, client_slow, cancelled, unavailable, …).",
+    ("reason",),
+    registry=REGISTRY,
+)
 HTTP_REQUESTS_IN_FLIGHT = Gauge(
     "chronos_http_requests_in_flight", "Requests being answered now.", registry=REGISTRY
 )

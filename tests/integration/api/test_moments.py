@@ -169,3 +169,27 @@ def test_before_the_first_account_the_books_are_empty_and_final(bank: Bank) -> N
     assert (books["lines"], books["totals"], books["balanced"]) == ([], {}, True)
     assert books["final"] is True
     assert bank.door.get("/v1/trial-balance").json["final"] is False
+
+
+def test_the_document_knows_both_forms(bank: Bank) -> None:
+    operation = bank.door.get("/openapi.json").json["paths"]["/v1/accounts/{id}/statement"][
+        "get"
+    ]
+
+    assert operation["responses"]["200"]["content"].keys() == {"application/json", "text/csv"}
+    names = {parameter["name"] for parameter in operation["parameters"]}
+    assert names == {"id", "from", "to", "format", "limit", "cursor"}
+
+
+def test_a_bank_at_work_states_what_it_has_booked(bank: Bank) -> None:
+    bank.door.open_account("worker")
+    for amount in (5, 7, 11):
+        assert bank.door.transfer("bank", "worker", amount).status == 201
+    assert bank.door.transfer("worker", "bank", 3).status == 201
+
+    document = bank.door.get("/v1/accounts/worker/statement").json
+
+    assert [line["amount"] for line in document["lines"]] == [5, 7, 11, -3]
+    assert [line["booked_after"] for line in document["lines"]] == [5, 12, 23, 20]
+    assert document["from"] == bank.door.get("/v1/accounts/worker").json["opened_at"]
+    assert document["closing_version"] == 5

@@ -109,9 +109,25 @@ def read_answer(connection: socket.socket) -> Answer:
         name.strip().lower(): text.strip()
         for name, _, text in (line.partition(":") for line in lines[1:])
     }
+    if headers.get("transfer-encoding") == "chunked":
+        body = _dechunked(connection, body)
     while len(body) < int(headers.get("content-length", 0)):
         body += _more(connection)
     return Answer(status=status, headers=headers, body=body)
+
+
+def _dechunked(connection: socket.socket, received: bytes) -> bytes:
+    body = []
+    while True:
+        while b"\r\n" not in received:
+            received += _more(connection)
+        size, _, received = received.partition(b"\r\n")
+        while len(received) < int(size, 16) + 2:
+            received += _more(connection)
+        chunk, received = received[: int(size, 16)], received[int(size, 16) + 2 :]
+        if not chunk:
+            return b"".join(body)
+        body.append(chunk)
 
 
 def _more(connection: socket.socket) -> bytes:

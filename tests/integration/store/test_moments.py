@@ -9,6 +9,8 @@ import asyncpg
 import pytest
 
 from chronos.domain.chart import AccountKind
+from chronos.domain.commands import PlaceHold, VoidHold
+from chronos.domain.ids import AccountId, HoldId
 from chronos.errors import DeadlineExceeded
 from chronos.store import moments as moments_module
 from chronos.store.moments import BalanceAt, BalanceByValue, Mark, NotYetOpened, Period
@@ -39,6 +41,19 @@ def moments(store):
 async def deposit(past: Past, amount: int, now: datetime, **changes: object) -> None:
     name = f"trf_{len(past.events)}"
     await past.book(now, transfer("bank", "bob", amount, transfer_id=name, **changes))
+
+
+def hold(name: str, amount: int) -> PlaceHold:
+    return PlaceHold(
+        hold_id=HoldId(name),
+        account_id=AccountId("bob"),
+        amount=amount,
+        currency="EUR",
+        expires_at=None,
+        description=None,
+        metadata={},
+        expected_versions={},
+    )
 
 
 async def booked_at(moments, at: datetime) -> tuple[int, int]:
@@ -216,6 +231,28 @@ async def test_events_that_are_passed_over_are_bounded_too(moments, past, monkey
     period = await moments.period("bob", since=None, until=None)
 
     assert await all_lines(moments, period, limit=limit) == [2, 3, 4, 5, 6, 7, 8]
+
+
+async def test_holds_are_part_of_a_moment_and_not_of_a_statement(moments, past):
+    await deposit(past, 5, BEGAN + DAY)
+    await past.book(BEGAN + 2 * DAY, hold("h1", 3), hold("h2", 1))
+    await past.book(
+        BEGAN + 3 * DAY,
+        VoidHold(hold_id=HoldId("h2"), description=None, expected_versions={}),
+    )
+    await deposit(past, 7, BEGAN + 4 * DAY)
+
+    held = [(await moments.balance_at("bob", BEGAN + day * DAY)).state for day in range(1, 4)]
+    period = await moments.period("bob", since=None, until=None)
+
+    assert [(s.held, s.open_holds, s.available) for s in held] == [
+        (0, 0, 5),
+        (4, 2, 1),
+        (3, 1, 2),
+    ]
+    assert period.closing == Mark(6, 12)
+    for limit in (1, 50):
+        assert await all_lines(moments, period, limit=limit) == [2, 6]
 
 
 async def test_lines_continue_each_other(moments, past):

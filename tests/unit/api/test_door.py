@@ -57,15 +57,16 @@ class EveryKey:
 class Bench:
     """One API over fakes, and what it was seen to do."""
 
-    def __init__(self):
+    def __init__(self, *, moments=None, **settings):
         self.ledger, self.auth, self.broken = OneLedger(), EveryKey(), []
         self.api: Api = create_app(
             ledger=self.ledger,
             reads=SilentReads(),
-            moments=None,
+            moments=moments,
             books=None,
             auth=self.auth,
-            settings=Settings(log_format="console"),
+            cursor_secret=b"s" * 32,
+            settings=Settings(log_format="console", **settings),
             clock=SystemClock(),
             ids=SystemIds(),
             on_broken=self.broken.append,
