@@ -1,4 +1,4 @@
-"""`chronos bench transfers`: how fast, and on what."""
+"""`chronos bench transfers` and `chronos bench history`: how fast, and on what."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 import click
 import msgspec
 
+from chronos.bench.history import HistoryPlan, HistoryReport, measure_history
 from chronos.bench.stack import write_side
 from chronos.bench.transfers import TransfersPlan, TransfersReport, measure_transfers
-from chronos.cli.show import print_fields
+from chronos.cli.show import print_fields, print_table
 from chronos.cli.up import ENVIRONMENT, quiet_libraries
+from chronos.clock import SystemClock
 from chronos.embedded.report import Screen
 
 
@@ -57,9 +59,107 @@ def transfers(*, against: str | None, file: Path | None, **options: Any) -> None
     with _folder() as folder:
         report = asyncio.run(_measure(plan, folder))
     _show(report)
+    _keep(report, file)
+
+
+class _Lengths(click.ParamType):
+    """Lengths of accounts: whole numbers with commas, in ascending order."""
+
+    name = "N,N,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Reads the numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            lengths = tuple(int(text) for text in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of numbers with commas", param, ctx)
+        if list(lengths) != sorted(set(lengths)) or not 2 <= lengths[0] <= lengths[-1] <= 10**7:
+            self.fail("the numbers must ascend from 2 at least to 10000000 at most", param, ctx)
+        return lengths
+
+
+@command.command()
+@click.option(
+    "--events",
+    type=_Lengths(),
+    default="1000,100000,1000000",
+    show_default=True,
+    help="Lengths of the accounts.",
+)
+@click.option(
+    "--requests",
+    default=500,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="Counted, for each read of each account.",
+)
+@click.option(
+    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write it here too."
+)
+def history(*, events: tuple[int, ...], requests: int, file: Path | None) -> None:
+    """Measure whether reads take longer on an account with a long history."""
+    plan = HistoryPlan(events=events, requests=requests)
+    quiet_libraries()
+    with _folder() as folder:
+        report = asyncio.run(_measure_history(plan, folder))
+    _show_history(report)
+    _keep(report, file)
+
+
+async def _measure_history(plan: HistoryPlan, folder: Path) -> HistoryReport:
+    with Screen() as screen:
+        async with write_side(
+            folder, environment=ENVIRONMENT, report=screen, api_processes=1, writer_lanes=1
+        ) as side:
+            return await measure_history(side, plan, clock=SystemClock(), say=screen.say)
+
+
+def _show_history(report: HistoryReport) -> None:
+    longest = max(figures.events for figures in report.reads)
+    print()
+    print_table(
+        ("read", "events", "p50 ms", "p99 ms", "growth"),
+        [
+            (
+                figures.read,
+                figures.events,
+                f"{figures.p50_ms:.2f}",
+                f"{figures.p99_ms:.2f}",
+                f"{report.growth[figures.read]:.2f}" if figures.events == longest else "",
+            )
+            for figures in report.reads
+        ],
+    )
+    print()
+    for stream in report.streams:
+        print(
+            f"{stream.lines:,} lines as {stream.form}: {stream.seconds:.1f} s, "
+            f"{stream.megabytes:,.0f} MB; the process had {stream.resident_before_mib:.0f} MiB "
+            f"before and {stream.resident_peak_mib:.0f} MiB at most"
+        )
+    print()
+    print_fields(
+        [
+            ("load", _words(report.load)),
+            ("PostgreSQL", _words(report.postgresql)),
+            ("machine", _words(report.machine)),
+            ("commit", report.commit),
+        ]
+    )
+
+
+def _keep(report: msgspec.Struct, file: Path | None) -> None:
     if file is not None:
         text = msgspec.json.format(msgspec.json.encode(report), indent=2)
         file.write_bytes(text + b"\n")
+
+
+def _words(facts: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
 async def _measure(plan: TransfersPlan, folder: Path) -> TransfersReport:
@@ -75,7 +175,6 @@ async def _measure(plan: TransfersPlan, folder: Path) -> TransfersReport:
 
 
 def _show(report: TransfersReport) -> None:
-    machine, postgresql, load = report.machine, report.postgresql, report.load
     fields: list[tuple[str, object]] = [
         ("transfers a second", f"{report.transfers_per_second:,.0f}"),
     ]
@@ -85,9 +184,9 @@ def _show(report: TransfersReport) -> None:
             ("ratio", f"{report.ratio:.2f}"),
         ]
     fields += [
-        ("load", ", ".join(f"{name} {value}" for name, value in load.items())),
-        ("PostgreSQL", ", ".join(f"{name} {value}" for name, value in postgresql.items())),
-        ("machine", ", ".join(f"{name} {value}" for name, value in machine.items())),
+        ("load", _words(report.load)),
+        ("PostgreSQL", _words(report.postgresql)),
+        ("machine", _words(report.machine)),
         ("commit", report.commit),
     ]
     print()

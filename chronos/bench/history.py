@@ -1,0 +1,262 @@
+"""Reads of accounts with a short and a long history, through HTTP: does the time grow?
+
+One connection, one request after the other: what is measured is the time of an answer, not how
+many there are a second. The moments asked for are drawn from the middle third of the account's
+life. At the end the longest account is stated whole, in both forms, while the memory of the
+API's process is watched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Protocol
+
+import aiohttp
+import msgspec
+
+from chronos.audit.verify import verify
+from chronos.bench.answers import AnswerCutter
+from chronos.bench.long_accounts import EVENTS_A_DAY, LongAccount, fill
+from chronos.bench.machine import commit, machine_facts
+from chronos.bench.tally import percentile_ms
+from chronos.bench.transfers import BenchFault
+from chronos.client.ledger_client import Doors
+from chronos.clock import Clock
+from chronos.store.bulk import open_bulk
+from chronos.store.server_facts import server_facts
+from chronos.wire.codec import format_instant
+
+WARM_UP_REQUESTS: Final = 50
+PAGE_LINES: Final = 50
+SEED: Final = 1
+_ANSWER_DEADLINE_S: Final = 30.0
+_STREAM_DEADLINE_S: Final = 900.0
+_WATCH_EVERY_S: Final = 0.25
+_READ_BYTES: Final = 1 << 16
+_RESIDENT = re.compile(rb"^process_resident_memory_bytes ([0-9.e+]+)$", re.MULTILINE)
+
+Paths = Callable[[LongAccount, random.Random], str]
+
+
+class Side(Protocol):
+    """What is measured: a command endpoint and the journal behind it."""
+
+    @property
+    def doors(self) -> Doors:
+        """Where it answers, and a key."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Its port on this machine."""
+        ...
+
+    @property
+    def postgres_dsn(self) -> str:
+        """The journal, as its owner sees it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPlan:
+    """What to measure."""
+
+    events: tuple[int, ...]
+    """Lengths of the accounts, ascending."""
+    requests: int
+    """Counted requests of each read of each account."""
+
+
+class ReadFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one kind of read took on one account."""
+
+    read: str
+    events: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class StreamFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One whole statement, and the greatest memory of the API's process meanwhile."""
+
+    form: str
+    lines: int
+    seconds: float
+    megabytes: float
+    resident_before_mib: float
+    resident_peak_mib: float
+
+
+class HistoryReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one run, and what they were measured on."""
+
+    what: str
+    commit: str
+    machine: dict[str, str | int]
+    postgresql: dict[str, str]
+    load: dict[str, int]
+    reads: tuple[ReadFigures, ...]
+    growth: dict[str, float]
+    """Of each read: the median on the longest account by that on the shortest."""
+    streams: tuple[StreamFigures, ...]
+
+
+async def measure_history(
+    side: Side, plan: HistoryPlan, *, clock: Clock, say: Callable[[str], None]
+) -> HistoryReport:
+    """Fills the accounts, proves the journal, and measures each read on each account.
+
+    Raises:
+        BenchFault: The journal is not proved, or an answer was not what it must be.
+    """
+    async with open_bulk(side.postgres_dsn) as bulk:
+        accounts = await fill(bulk, plan.events, now=clock.now(), say=say)
+    proof = await verify(side.postgres_dsn)
+    say(proof.lines()[0])
+    if not proof.is_clean:
+        raise BenchFault("The journal is not what it must be: these figures mean nothing.")
+    reads = []
+    for name, path in _reads(clock).items():
+        for account in accounts:
+            reads.append(await _measure(side, name, path, account, plan.requests))
+            say(_line(reads[-1]))
+    return HistoryReport(
+        what="reads of accounts by the length of their history, over HTTP",
+        commit=commit(),
+        machine=machine_facts(),
+        postgresql=await server_facts(side.postgres_dsn),
+        load={
+            "requests": plan.requests,
+            "warm_up_requests": WARM_UP_REQUESTS,
+            "connections": 1,
+            "page_lines": PAGE_LINES,
+            "events_a_day": EVENTS_A_DAY,
+        },
+        reads=tuple(reads),
+        growth=_growth(reads),
+        streams=tuple([await _stream(side, form, accounts[-1]) for form in ("json", "csv")]),
+    )
+
+
+def _reads(clock: Clock) -> dict[str, Paths]:
+    yesterday = clock.now().date() - timedelta(days=1)
+
+    def moment(account: LongAccount, chance: random.Random) -> str:
+        life = account.last_at - account.first_at
+        return format_instant(account.first_at + life * chance.uniform(1 / 3, 2 / 3))
+
+    return {
+        "balance": lambda account, _: f"{account.account_id}/balance",
+        "balance at a moment": lambda account, chance: (
+            f"{account.account_id}/balance?at={moment(account, chance)}"
+        ),
+        "balance for yesterday": lambda account, _: (
+            f"{account.account_id}/balance?value_date={yesterday}"
+        ),
+        "statement, first page": lambda account, _: (
+            f"{account.account_id}/statement?limit={PAGE_LINES}"
+        ),
+        "statement from a moment, first page": lambda account, chance: (
+            f"{account.account_id}/statement?limit={PAGE_LINES}&from={moment(account, chance)}"
+        ),
+    }
+
+
+async def _measure(
+    side: Side, name: str, path: Paths, account: LongAccount, requests: int
+) -> ReadFigures:
+    chance = random.Random(SEED)  # noqa: S311 - repeatable chance, not secrets
+    paths = (path(account, chance) for _ in range(WARM_UP_REQUESTS + requests))
+    async with asyncio.timeout(_ANSWER_DEADLINE_S * (1 + requests / 100)):
+        taken_ns = [taken async for taken in _ask_each(side, paths)]
+    ordered = sorted(taken_ns[WARM_UP_REQUESTS:])
+    return ReadFigures(
+        read=name,
+        events=account.events,
+        p50_ms=percentile_ms(ordered, 50),
+        p99_ms=percentile_ms(ordered, 99),
+        max_ms=percentile_ms(ordered, 100),
+    )
+
+
+async def _ask_each(side: Side, paths: Iterator[str]) -> AsyncIterator[int]:
+    """Asks for one path after the other; gives the nanoseconds that each answer took."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", side.port)
+    cutter = AnswerCutter()
+    try:
+        for path in paths:
+            started_ns = time.perf_counter_ns()
+            writer.write(_request(side, path))
+            statuses: tuple[int, ...] = ()
+            while not statuses:
+                statuses = cutter.feed(await reader.read(_READ_BYTES))
+                if reader.at_eof():
+                    raise BenchFault("The command endpoint closed the connection.")
+            taken_ns = time.perf_counter_ns() - started_ns
+            if statuses != (200,):
+                raise BenchFault(f"GET /v1/accounts/{path} was answered with {statuses}.")
+            yield taken_ns
+    finally:
+        writer.close()
+
+
+def _request(side: Side, path: str) -> bytes:
+    return (
+        f"GET /v1/accounts/{path} HTTP/1.1\r\nHost: 127.0.0.1:{side.port}\r\n"
+        f"Authorization: Bearer {side.doors.api_key}\r\n\r\n"
+    ).encode()
+
+
+async def _stream(side: Side, form: str, account: LongAccount) -> StreamFigures:
+    """States an account whole and throws the bytes away."""
+    path = f"{side.doors.command}/v1/accounts/{account.account_id}/statement"
+    headers = {"Authorization": f"Bearer {side.doors.api_key}"}
+    timeout = aiohttp.ClientTimeout(total=_STREAM_DEADLINE_S)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        before = peak = await _resident_mib(session, side)
+        started_s, asked_s, size = time.perf_counter(), time.perf_counter(), 0
+        async with session.get(path, params={"format": form}) as answer:
+            async for piece, _ in answer.content.iter_chunks():
+                size += len(piece)
+                if time.perf_counter() - asked_s > _WATCH_EVERY_S:
+                    peak = max(peak, await _resident_mib(session, side))
+                    asked_s = time.perf_counter()
+        seconds = time.perf_counter() - started_s
+        peak = max(peak, await _resident_mib(session, side))
+    return StreamFigures(
+        form=form,
+        lines=account.events - 1,
+        seconds=round(seconds, 2),
+        megabytes=round(size / 1e6, 1),
+        resident_before_mib=before,
+        resident_peak_mib=peak,
+    )
+
+
+async def _resident_mib(session: aiohttp.ClientSession, side: Side) -> float:
+    async with session.get(f"{side.doors.command}/metrics") as answer:
+        found = _RESIDENT.search(await answer.read())
+    if found is None:
+        raise BenchFault("The metrics do not tell the memory of the process.")
+    return round(float(found[1]) / (1 << 20), 1)
+
+
+def _growth(reads: list[ReadFigures]) -> dict[str, float]:
+    medians: dict[str, list[float]] = {}
+    for figures in reads:
+        medians.setdefault(figures.read, []).append(figures.p50_ms)
+    return {name: round(found[-1] / found[0], 2) for name, found in medians.items()}
+
+
+def _line(figures: ReadFigures) -> str:
+    return (
+        f"{figures.read}, {figures.events:,} events: p50 {figures.p50_ms:.2f} ms, "
+        f"p99 {figures.p99_ms:.2f} ms"
+    )
