@@ -26,7 +26,7 @@ from chronos.bench.long_accounts import EVENTS_A_DAY, LongAccount, fill
 from chronos.bench.machine import commit, machine_facts
 from chronos.bench.tally import percentile_ms
 from chronos.bench.transfers import BenchFault
-from chronos.client.ledger_client import Doors
+from chronos.client.doors import Doors
 from chronos.clock import Clock
 from chronos.store.bulk import open_bulk
 from chronos.store.server_facts import server_facts

@@ -13,6 +13,7 @@ class Code(StrEnum):
     DUPLICATE_JSON_KEY = "duplicate_json_key"
     INVALID_ENCODING = "invalid_encoding"
     TOO_DEEP = "too_deep"
+    MALFORMED_MESSAGE = "malformed_message"
     IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
     IF_MATCH_INVALID = "if_match_invalid"
