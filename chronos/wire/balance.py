@@ -7,6 +7,7 @@ Elasticsearch. The fold computes; the state that an event claims for itself is o
 from __future__ import annotations
 
 from datetime import date
+from typing import Annotated
 
 import msgspec
 
@@ -24,40 +25,57 @@ from chronos.domain.ids import AccountId
 from chronos.domain.invariants import violation
 from chronos.errors import InvariantBroken
 from chronos.wire.codec import Recorded, event_hash, format_instant
+from chronos.wire.members import (
+    BALANCE,
+    CURRENCY,
+    FROM_ZERO,
+    ID,
+    MOMENT,
+    POSITIVE,
+    UUID,
+    says,
+)
 
 
 class OpenHold(msgspec.Struct, frozen=True, kw_only=True):
-    """One open hold on an account: amount in minor units, expiry in RFC 3339 or None."""
+    """One open hold on an account."""
 
-    id: str
-    amount: int
-    expires_at: str | None
+    id: Annotated[str, says("The hold.", **ID)]
+    amount: Annotated[int, says("Minor units; above zero.", **POSITIVE)]
+    expires_at: Annotated[
+        str | None, says("When it ends by itself, UTC; null: never.", **MOMENT)
+    ]
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after the event with this version. Amounts in minor units."""
+    """An account after the event with this version."""
 
-    account_id: str
-    currency: str
-    kind: AccountKind
-    version: int
-    booked: int
-    held: int
-    overdraft_limit: int | None
-    status: str
-    """A label of `AccountStatus`."""
-    holds: tuple[OpenHold, ...]
-    hash: str
-    """Hash of the account's newest event, 64 hexadecimal digits."""
-    event_id: str
-    """Id of the account's newest event."""
-    position: int
-    recorded_at: str
-    """When the newest event was recorded, RFC 3339 in UTC."""
-    opened_at: str
-    opened_on: date
-    external_id: str | None
-    metadata: dict[str, str]
+    account_id: Annotated[str, says("The account; the record's key.", **ID)]
+    currency: Annotated[str, says("Currency of all amounts here, ISO 4217.", **CURRENCY)]
+    kind: Annotated[AccountKind, says("A customer's account, or one of the bank's own.")]
+    version: Annotated[int, says("Number of the account's newest event.", minimum=1)]
+    booked: Annotated[int, says("Sum of all postings, minor units.", **BALANCE)]
+    held: Annotated[int, says("Sum of the open holds, minor units.", **FROM_ZERO)]
+    overdraft_limit: Annotated[
+        int | None,
+        says("How far below zero it may go, minor units; null: without bound.", **FROM_ZERO),
+    ]
+    status: Annotated[
+        str, says("What it may do.", enum=[status.label for status in AccountStatus])
+    ]
+    holds: Annotated[tuple[OpenHold, ...], says("The open holds, oldest first.")]
+    hash: Annotated[str, says("Hash of the account's newest event.", pattern="^[0-9a-f]{64}$")]
+    event_id: Annotated[str, says("Id of the account's newest event.", **UUID)]
+    position: Annotated[
+        int, says("Place of the account's newest event in the journal.", minimum=1)
+    ]
+    recorded_at: Annotated[
+        str, says("When the account's newest event was stored, UTC.", **MOMENT)
+    ]
+    opened_at: Annotated[str, says("When the account's first event was stored, UTC.", **MOMENT)]
+    opened_on: Annotated[date, says("The day from which it counts as open.")]
+    external_id: Annotated[str | None, says("What another system calls the account.")]
+    metadata: Annotated[dict[str, str], says("What its owner or the bank noted on it.")]
 
     @property
     def available(self) -> int:

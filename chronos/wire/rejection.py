@@ -7,13 +7,15 @@ the outbox keeps its place among the account's events.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
 from chronos.wire.booking import ReceiptRow
 from chronos.wire.codec import format_instant
 from chronos.wire.headers import SOURCE, Headers
+from chronos.wire.members import ID, MOMENT, says
+from chronos.wire.problems import InputError
 
 TYPE = "CommandRejected"
 SCHEMA_VERSION = 1
@@ -22,32 +24,33 @@ SCHEMA_VERSION = 1
 class RejectionShape(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=TYPE):
     """A command that was refused by a rule of the bank; it changed nothing."""
 
-    rejection_id: str
-    """The same for every delivery of the record."""
-    account_id: str
-    command: str | None
-    """Name of the command, for example TransferFunds; None in receipts of an older version."""
-    code: str
-    """Stable for ever."""
-    detail: str
-    status: int
-    """The HTTP status that the sender got."""
-    errors: tuple[dict[str, str], ...]
-    principal: str
-    idempotency_key: str
-    correlation_id: str
-    """The request that led to it."""
-    position: int
-    """Place in the journal; grows for each account, among its events too."""
-    recorded_at: str
-    schema_version: int
+    rejection_id: Annotated[str, says("The same for every delivery of the record.")]
+    account_id: Annotated[str, says("The account that the command was about.", **ID)]
+    command: Annotated[
+        str | None,
+        says("What was asked, for example TransferFunds; null where that was not kept."),
+    ]
+    code: Annotated[str, says("Why it was refused, for programs; stable for ever.")]
+    detail: Annotated[str, says("Why it was refused, one sentence for people.")]
+    status: Annotated[
+        int, says("The HTTP status that the sender got.", minimum=400, maximum=499)
+    ]
+    errors: Annotated[tuple[InputError, ...], says("The fields of the request at fault.")]
+    principal: Annotated[str, says("Who sent the command.")]
+    idempotency_key: Annotated[str, says("The sender's name for the attempt.")]
+    correlation_id: Annotated[str, says("The request that led to it.")]
+    position: Annotated[
+        int, says("Place in the journal; grows for each account, its events too.", minimum=1)
+    ]
+    recorded_at: Annotated[str, says("When it was stored, UTC.", **MOMENT)]
+    schema_version: Annotated[int, says("Version of this type's schema.")]
 
 
 class _Problem(msgspec.Struct):
     code: str
     detail: str
     request_id: str
-    errors: tuple[dict[str, str], ...] = ()
+    errors: tuple[InputError, ...] = ()
 
 
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -91,12 +94,3 @@ def rejection_record(row: ReceiptRow, account_id: str) -> tuple[Headers, bytes]:
         ("content-type", b"application/json"),
     ]
     return headers, _encoder.encode(shape)
-
-
-def read_rejection(value: bytes) -> dict[str, Any]:
-    """Reads the value of a refusal's record.
-
-    Raises:
-        msgspec.MsgspecError: The bytes are not one.
-    """
-    return msgspec.to_builtins(msgspec.json.decode(value, type=RejectionShape))  # type: ignore[no-any-return]  # a struct is a dict
