@@ -20,7 +20,6 @@ from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
-import msgspec
 import structlog
 
 from chronos.clock import Clock, SystemClock
@@ -43,6 +42,7 @@ from chronos.stream.consume import Consumption, Taken, consume
 from chronos.stream.publisher import Publisher, Record
 from chronos.telemetry import stream_metrics as metrics
 from chronos.wire.headers import decode_headers
+from chronos.wire.relay_control import Republish, decode_command
 from chronos.wire.topics import partition_of
 
 PUBLISH: Final = "relay.publish"
@@ -242,15 +242,6 @@ class Relay:
         return 0.0
 
 
-class Republish(msgspec.Struct, frozen=True, tag="republish", tag_field="command"):
-    """Is the command to publish all events of an account again, from the journal."""
-
-    account_id: str
-
-
-_commands = msgspec.json.Decoder(Republish)
-
-
 def register(app: ChronosApp) -> Relay:
     """Puts the relay's two agents on `app`, and has the relay follow Kafka's assignment."""
     pages: Any = app.channel(maxsize=2 * app.settings.relay_shards)
@@ -306,7 +297,7 @@ def _control(app: ChronosApp, relay: Relay) -> Consumption[Republish | None]:
 
     return Consumption(
         agent=CONTROL,
-        decode=lambda event: _commands.decode(event.value),
+        decode=lambda event: decode_command(event.value),
         repair=repair,
         step=step,
         is_ours=lambda event: event.value is not None,

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from chronos.settings import Settings
 
 REQUEST_TIMEOUT_MS = 20_000
-_FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 _VISIBLE_TRIES_MAX = 50
 _VISIBLE_PAUSE_S = 0.1
 _log = structlog.get_logger(room="stream")
@@ -51,34 +50,16 @@ class TopicState:
 
 
 def topic_plans(settings: Settings) -> tuple[TopicPlan, ...]:
-    """Gives every topic of the namespace.
-
-    Events, rejections and dead letters are kept for ever: a log keyed by account is never
-    compacted. Only the table's changelog is, because its newest value says everything.
-    """
-    names = Names(settings.namespace)
-    by_account = [
-        (names.events, _FOR_EVER),
-        (names.rejections, _FOR_EVER),
-        (names.dead_letters, _FOR_EVER),
-        (names.balances_changelog, {"cleanup.policy": "compact"}),
-    ]
-    plans = [
+    """Gives every topic of the namespace."""
+    return tuple(
         TopicPlan(
-            name=name,
-            partitions=settings.partitions,
-            configs=configs,
-            setting="CHRONOS_PARTITIONS",
+            name=topic.name,
+            partitions=settings.partitions if topic.is_by_account else settings.relay_shards,
+            configs=topic.configs,
+            setting="CHRONOS_PARTITIONS" if topic.is_by_account else "CHRONOS_RELAY_SHARDS",
         )
-        for name, configs in by_account
-    ]
-    control = TopicPlan(
-        name=names.relay_control,
-        partitions=settings.relay_shards,
-        configs={"cleanup.policy": "delete", "retention.ms": "604800000"},
-        setting="CHRONOS_RELAY_SHARDS",
+        for topic in Names(settings.namespace).topics
     )
-    return (*plans, control)
 
 
 async def ensure_topics(settings: Settings) -> tuple[TopicState, ...]:

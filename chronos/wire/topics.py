@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 _ACCOUNTS_CACHED_MAX = 131_072
+_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+_A_WEEK: Final = {"cleanup.policy": "delete", "retention.ms": "604800000"}
+_NEWEST_OF_EACH_KEY: Final = {"cleanup.policy": "compact"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """What a topic of ours is, in every namespace."""
+
+    name: str
+    configs: Mapping[str, str]
+    """Settings of the topic in Kafka that are not the broker's defaults."""
+    is_by_account: bool
+    """True: as many partitions as the events topic. False: one for each shard of the outbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,24 @@ class Names:
     def balances_changelog(self) -> str:
         """Compacted topic with the newest value of each row of the table `balances`."""
         return f"{self.namespace}-balances-balances-changelog"
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Every topic of the namespace.
+
+        Events, rejections and dead letters are kept for ever: a log keyed by account is never
+        compacted. Only the table's changelog is, because its newest value says everything.
+        """
+        by_account = (
+            (self.events, _FOR_EVER),
+            (self.rejections, _FOR_EVER),
+            (self.dead_letters, _FOR_EVER),
+            (self.balances_changelog, _NEWEST_OF_EACH_KEY),
+        )
+        return (
+            *(Topic(name=n, configs=configs, is_by_account=True) for n, configs in by_account),
+            Topic(name=self.relay_control, configs=_A_WEEK, is_by_account=False),
+        )
 
     @property
     def accounts_alias(self) -> str:
