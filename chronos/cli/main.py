@@ -30,6 +30,7 @@ COMMANDS = {
     "bench": "measure",
     "migrate": "bring the database to the schema of this version",
     "topics": "create and show the topics",
+    "schemas": "print or write what consumers of the topics rely on",
     "api": "run the command API",
     "worker": "run one Faust worker: relay, balances or mirror",
 }
