@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from chronos import __version__
 from chronos.api.docs.page import docs_page
 from chronos.api.exchange import Services
@@ -25,7 +27,9 @@ from chronos.store.books import Books
 from chronos.store.moments import Moments
 from chronos.store.reads import Reads
 from chronos.telemetry.logs import AccessLog
+from chronos.wire.contract.asyncapi import asyncapi_document
 from chronos.wire.cursors import Cursors
+from chronos.wire.topics import Names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
         statement_cursors=Cursors(cursor_secret, list_name="statement"),
         openapi=openapi,
         docs=docs_page(openapi),
+        asyncapi=_asyncapi(settings),
     )
     servers = [
         BoundedServer(
@@ -102,3 +107,13 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
         for routes in (ADMIN_ROUTES, ROUTES)
     ]
     return Api(server=servers[1], admin=servers[0], health=health, watch=watch)
+
+
+def _asyncapi(settings: Settings) -> bytes:
+    document = asyncapi_document(
+        Names(settings.namespace),
+        partitions=settings.partitions,
+        shards=settings.relay_shards,
+        version=__version__,
+    )
+    return msgspec.json.encode(document)

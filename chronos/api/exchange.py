@@ -47,6 +47,7 @@ class Services:
     statement_cursors: Cursors
     openapi: bytes
     docs: DocsPage
+    asyncapi: bytes
 
 
 @dataclass(slots=True, kw_only=True)

@@ -86,3 +86,8 @@ async def show_docs(services: Services, _exchange: Exchange) -> Answer:
     """Answers `GET /docs`."""
     page = services.docs
     return Answer(status=200, body=page.body, content_type=HTML, headers=page.headers)
+
+
+async def show_asyncapi(services: Services, _exchange: Exchange) -> Answer:
+    """Answers `GET /asyncapi.json`."""
+    return Answer(status=200, body=services.asyncapi)

@@ -365,4 +365,7 @@ ROUTES: Final = (
         answer=None,
         media_type=HTML,
     ),
+    _open(
+        "/asyncapi.json", "The topics, described.", handler=health.show_asyncapi, answer=None
+    ),
 )

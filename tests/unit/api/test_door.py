@@ -289,3 +289,15 @@ async def test_bytes_in_a_header_that_is_not_read_do_no_harm(bench):
     status, _, _ = await bench.ask(raw)
 
     assert status == 201
+
+
+async def test_the_topics_are_described_to_whoever_asks(bench):
+    raw = b"GET /asyncapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    status, headers, body = await bench.ask(raw)
+
+    document = json.loads(body)
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert document["asyncapi"] == "3.0.0"
+    assert document["channels"]["events"]["address"] == "chronos.events.v1"
+    assert bench.auth.asked == 0
