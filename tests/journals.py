@@ -19,13 +19,16 @@ LIMITS = Limits(pending_max=4096, batch_max=256, deadline_s=5, drain_s=5)
 SIZES = Sizes(lanes=2, reader_connections_max=2, limits=LIMITS)
 
 
-def rules() -> Rules:
-    keeper = bookkeeper(ids=SystemIds())
+def rules(**changes: Any) -> Rules:
+    keeper = bookkeeper(ids=SystemIds(), **changes)
     return Rules(needs_of=needs_of, book=keeper.book, zone=ZoneInfo("UTC"))
 
 
-def store_on(writer_dsn: str, sizes: Sizes = SIZES) -> AbstractAsyncContextManager[Store]:
-    return open_store(writer_dsn, rules(), sizes)
+def store_on(
+    writer_dsn: str, sizes: Sizes = SIZES, **changes: Any
+) -> AbstractAsyncContextManager[Store]:
+    """Opens a journal; `changes` are of its bookkeeper."""
+    return open_store(writer_dsn, rules(**changes), sizes)
 
 
 def document(receipt: Receipt) -> dict[str, Any]:
