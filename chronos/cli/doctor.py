@@ -23,6 +23,7 @@ from chronos.settings import Settings
 from chronos.store import migrate, roles
 from chronos.store.startup_checks import Demand, Duty, check
 from chronos.stream.topic_reader import partition_counts
+from chronos.wire.topics import Topic
 
 LAG_EVENTS_MAX = 10_000
 LAG_SECONDS_MAX = 10.0
@@ -145,19 +146,18 @@ async def _roles(instance: Instance) -> list[Said]:
 
 
 async def _topics(instance: Instance) -> list[Said]:
-    wanted = {instance.names.events: instance.partitions}
-    wanted |= dict.fromkeys((instance.names.rejections, instance.names.dead_letters), 0)
-    counts = await partition_counts(instance.kafka, tuple(wanted))
-    return [_topic(name, counts[name], number) for name, number in wanted.items()]
+    topics = instance.names.topics
+    counts = await partition_counts(instance.kafka, tuple(topic.name for topic in topics))
+    return [_topic(topic, counts[topic.name], instance.partitions) for topic in topics]
 
 
-def _topic(name: str, count: int | None, wanted: int) -> Said:
-    about = f"topic {name}"
+def _topic(topic: Topic, count: int | None, partitions: int) -> Said:
+    about = f"topic {topic.name}"
     if count is None:
         return _wrong(about, "is not there: run `chronos topics`")
-    if wanted and count != wanted:
+    if topic.is_by_account and count != partitions:
         return _wrong(
-            about, f"has {count} partitions, not {wanted}: the order per account is at risk"
+            about, f"has {count} partitions, not {partitions}: the order per account is at risk"
         )
     return _fine(about, f"has {count} partitions")
 

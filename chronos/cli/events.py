@@ -1,4 +1,4 @@
-"""`chronos events tail`: records of the topic itself, as they lie in Kafka."""
+"""`chronos events tail`: events, or rejections, as they lie in Kafka."""
 
 from __future__ import annotations
 
@@ -18,26 +18,29 @@ from chronos.stream.topic_reader import TopicReader, TopicRecord, open_topic
 class _Wanted:
     account: str | None
     limit: int | None
+    rejections: bool
     from_beginning: bool
     follow: bool
 
 
 @click.group(name="events")
 def command() -> None:
-    """Print records of the events topic."""
+    """Print records of the topics of events and rejections."""
 
 
 @command.command()
 @click.option("--from-beginning", is_flag=True, help="Begin at the oldest record.")
-@click.option("--account", help="Only this account's events.")
+@click.option("--rejections", is_flag=True, help="Refused commands instead of events.")
+@click.option("--account", help="Only this account's records.")
 @click.option("--limit", type=click.IntRange(1), help="Stop after so many.")
 @click.option("--no-follow", is_flag=True, help="Stop at the end instead of waiting for more.")
 @instance_options
-def tail(
+def tail(  # noqa: PLR0913  click passes each option by its name
     account: str | None,
     limit: int | None,
     data: Path | None,
     *,
+    rejections: bool,
     from_beginning: bool,
     no_follow: bool,
     as_json: bool,
@@ -45,14 +48,19 @@ def tail(
     """Print records with partition, offset and headers, until Ctrl-C."""
     instance = find_instance(data)
     wanted = _Wanted(
-        account=account, limit=limit, from_beginning=from_beginning, follow=not no_follow
+        account=account,
+        limit=limit,
+        rejections=rejections,
+        from_beginning=from_beginning,
+        follow=not no_follow,
     )
     run(_tail(instance, wanted, as_json=as_json), as_json=as_json)
 
 
 async def _tail(instance: Instance, wanted: _Wanted, *, as_json: bool) -> None:
     printed = 0
-    async with open_topic(instance.kafka, instance.names.events) as reader:
+    topic = instance.names.rejections if wanted.rejections else instance.names.events
+    async with open_topic(instance.kafka, topic) as reader:
         if not wanted.from_beginning:
             await reader.from_end()
         async for record in _records(reader, follow=wanted.follow):

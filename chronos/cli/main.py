@@ -20,7 +20,7 @@ COMMANDS = {
     "account": "open, show and list accounts",
     "transfer": "move money from one account to another",
     "balance": "show a balance from the query side",
-    "events": "print records of the events topic",
+    "events": "print events, or refused commands, from their topics",
     "verify": "prove the journal",
     "reconcile": "compare every read model with the journal",
     "outbox": "show what waits for Kafka",

@@ -6,14 +6,19 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from chronos.embedded.addresses import Addresses, TopicNames
+from chronos.settings import Settings
+from chronos.stream.topics import ensure_topics
+from chronos.wire.headers import decode_headers
+from tests.builders import MemoryBank, attempt, bookkeeper, open_account, transfer
 from tests.integration.audit.conftest import PARTITIONS, Estate, books, estate, journal
 
 __all__ = ["books", "estate", "journal"]
@@ -87,3 +92,30 @@ def data(tmp_path, estate: Estate) -> str:
     )
     addresses.write(tmp_path / "data" / "run" / "addresses.json")
     return str(tmp_path / "data")
+
+
+@pytest.fixture
+async def refusals(estate: Estate) -> AsyncIterator[None]:
+    """All topics of the small bank, and in that of rejections two refused commands."""
+    names, kafka = estate.targets.names, estate.targets.kafka
+    states = await ensure_topics(
+        Settings(namespace=names.namespace, kafka=kafka, partitions=PARTITIONS)
+    )
+    bank = MemoryBank.empty()
+    bank.keeper = bookkeeper(names=names, partitions=PARTITIONS)
+    bank.book([attempt(open_account(name), name) for name in ("alice", "bob")])
+    refused = [transfer("alice", "bob"), transfer("bob", "bob")]
+    booked = bank.book([attempt(one, f"refused-{n}") for n, one in enumerate(refused)])
+    for row in booked.outbox_rows:
+        await estate.producer.send_and_wait(
+            row.topic,
+            row.value,
+            row.key,
+            partition=row.partition,
+            headers=decode_headers(row.headers),
+        )
+    yield
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.delete_topics([state.name for state in states if state.created])
+    await admin.close()

@@ -4,6 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.integration.audit.conftest import spoil
 
 
@@ -94,6 +96,29 @@ async def test_tail_stops_at_its_limit(run, data):
     assert "ce_id=" in ended.out
 
 
+@pytest.mark.usefixtures("refusals")
+async def test_refused_commands_are_printed_from_their_topic(run, data):
+    words = ("events", "tail", "--rejections", "--from-beginning", "--no-follow", "--json")
+    every = await run(*words, "--data", data)
+    of_bob = await run(*words, "--account", "bob", "--data", data)
+
+    records = [json.loads(line) for line in every.out.splitlines()]
+    assert {(r["key"], r["value"]["code"]) for r in records} == {
+        ("alice", "insufficient_funds"),
+        ("bob", "same_account"),
+    }
+    assert {r["headers"]["ce_type"] for r in records} == {"CommandRejected"}
+    assert [json.loads(line)["key"] for line in of_bob.out.splitlines()] == ["bob"]
+
+
+async def test_a_topic_that_is_not_there_is_named(run, data, estate):
+    words = ("events", "tail", "--rejections", "--no-follow", "--data", data)
+    ended = await run(*words)
+
+    assert ended.code == 1
+    assert f"no topic {estate.targets.names.rejections}" in ended.err
+
+
 async def test_verify_and_reconcile_end_with_zero_on_a_true_bank(run, data):
     verified = await run("verify", "--data", data)
     reconciled = await run("reconcile", "--data", data, "--json")
@@ -122,15 +147,35 @@ async def test_the_outbox_is_shown_by_shard(run, data):
     assert [shard["unpublished"] for shard in ended.json["shards"]] == [0, 0]
 
 
-async def test_the_doctor_names_what_is_wrong_and_ends_with_one(run, data):
+async def test_the_doctor_names_what_is_wrong_and_ends_with_one(run, data, estate):
     ended = await run("doctor", "--data", data, "--json")
 
     assert ended.code == 1
     said = {check["about"]: check for check in ended.json["checks"]}
     assert said["PostgreSQL schema"]["is_fine"]
     assert said["Redis"]["is_fine"]
-    wrong = [about for about, check in said.items() if not check["is_fine"]]
-    assert any(about.startswith("topic ") for about in wrong)
+    wrong = {about for about, check in said.items() if not check["is_fine"]}
+    names = estate.targets.names
+    missing = {topic.name for topic in names.topics} - {names.events}
+    assert {about for about in wrong if about.startswith("topic ")} == {
+        f"topic {name}" for name in missing
+    }
+
+
+@pytest.mark.usefixtures("refusals")
+async def test_the_doctor_sees_a_topic_with_another_count_of_partitions(run, data):
+    path = Path(data) / "run" / "addresses.json"
+    addresses = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(addresses | {"partitions": 5}), encoding="utf-8")
+
+    said = {
+        one["about"]: one
+        for one in (await run("doctor", "--data", data, "--json")).json["checks"]
+    }
+
+    for topic in ("events", "rejections", "dead-letters"):
+        (about,) = [about for about in said if about.endswith(f".{topic}.v1")]
+        assert said[about]["sentence"].startswith("has 4 partitions, not 5")
 
 
 async def test_the_currency_of_a_new_account_is_given_once(run, data):
