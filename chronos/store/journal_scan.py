@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from chronos.store.faults import translated
-from chronos.wire.booking import EventRow
+from chronos.wire.booking import EventRow, ReceiptRow
 
 PAGE_ROWS = 1000
 _CONNECT_DEADLINE_S = 10
@@ -114,6 +114,23 @@ FROM unnest($1::text[], $2::bigint[]) AS wanted (account_id, version)
 JOIN events AS e ON e.account_id = wanted.account_id AND e.version = wanted.version
 """
 
+_RECEIPT_COLUMNS = ",\n  ".join(f"r.{name}" for name in ReceiptRow._fields)
+
+# Refusals about an account that was there when they were decided: those that have a record.
+# Reads the table once, looks each account's first event up, and sorts the refusals alone.
+_REJECTIONS = f"""
+SELECT
+  {_RECEIPT_COLUMNS}
+FROM receipts AS r
+WHERE r.status >= 400
+  AND r.position > (
+    SELECT e.position
+    FROM events AS e
+    WHERE e.account_id = r.account_id AND e.version = 1
+  )
+ORDER BY r.position
+"""  # noqa: S608 - the columns are the names of a NamedTuple
+
 _KNOWN_ACCOUNTS = """
 SELECT account_id
 FROM accounts
@@ -189,6 +206,12 @@ class JournalScan:
                 values = tuple(row)
                 event = EventRow._make(values[:width])
                 yield Scanned(event._replace(event_id=str(event.event_id)), *values[width:])
+
+    async def rejections(self) -> AsyncIterator[ReceiptRow]:
+        """Yields the receipt of every refusal that has a record in its topic, by position."""
+        with translated():
+            async for row in self._connection.cursor(_REJECTIONS, prefetch=PAGE_ROWS):
+                yield ReceiptRow._make(row)
 
     async def heads(self) -> AsyncIterator[list[HeadRow]]:
         """Yields pages of accounts with their last events, by account."""

@@ -1,4 +1,7 @@
-"""Makes records of an account's events anew from the journal, for a topic that lost them."""
+"""Makes records anew from the journal, for a topic that lost them.
+
+Trace contexts are not in the journal: these records carry none, and are otherwise the same.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,14 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from chronos.store.faults import translated
+from chronos.store.journal_scan import JournalScan
 from chronos.store.outbox import connect
 from chronos.store.outbox_cursor import Row
+from chronos.wire.booking import ReceiptRow
 from chronos.wire.codec import decode_event
 from chronos.wire.headers import encode_headers, event_headers
+from chronos.wire.rejection import rejection_record
+from chronos.wire.topics import partition_of
 
 PAGE_ROWS: Final = 500
 
@@ -27,8 +34,6 @@ async def pages_of_account(
     dsn: str, account_id: str, *, topic: str, partition: int
 ) -> AsyncIterator[list[Row]]:
     """Yields all records of an account in version order, page by page.
-
-    Trace contexts are not in the journal; these records carry none.
 
     Raises:
         Unavailable: PostgreSQL does not answer.
@@ -55,6 +60,44 @@ async def pages_of_account(
             ]
     finally:
         connection.terminate()
+
+
+async def pages_of_rejections(
+    scan: JournalScan, *, topic: str, partitions: int
+) -> AsyncIterator[list[Row]]:
+    """Yields the records of all refused commands in the order of their positions.
+
+    Args:
+        scan: A snapshot of the journal; receipts are read once, from end to end.
+        topic: The topic of rejections.
+        partitions: How many it has.
+
+    Raises:
+        Unavailable: PostgreSQL does not answer.
+    """
+    page: list[Row] = []
+    async for receipt in scan.rejections():
+        page.append(_rejection(receipt, topic, partitions))
+        if len(page) == PAGE_ROWS:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+def _rejection(receipt: ReceiptRow, topic: str, partitions: int) -> Row:
+    account_id = receipt.account_id
+    assert account_id is not None  # noqa: S101  the scan looked its first event up
+    headers, value = rejection_record(receipt, account_id)
+    key = account_id.encode()
+    return Row(
+        position=receipt.position,
+        partition=partition_of(key, partitions),
+        topic=topic,
+        key=key,
+        headers=encode_headers(headers),
+        value=value,
+    )
 
 
 def _headers(body: bytes, digest: bytes) -> bytes:
