@@ -138,3 +138,12 @@ def test_the_document_describes_the_running_server(bank: Bank) -> None:
     for path, operations in document["paths"].items():
         allowed = bank.door.ask("OPTIONS", path.replace("{id}", "alice")).headers["allow"]
         assert {method.upper() for method in operations} <= set(allowed.split(", "))
+
+
+def test_the_topics_of_the_running_server_are_described_without_a_key(bank: Bank) -> None:
+    answer = type(bank.door)(port=bank.api.port, api_key="").get("/asyncapi.json")
+
+    assert answer.status == 200
+    channels = answer.json["channels"]
+    assert channels["events"]["address"] == "chronos.events.v1"
+    assert channels["events"]["bindings"]["kafka"]["partitions"] == 8
