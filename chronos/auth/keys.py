@@ -25,7 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from chronos.auth.principals import Principal, Scope
+from chronos.auth.principals import Principal, Scope, is_reserved
 from chronos.clock import Clock
 from chronos.errors import SettingFault, Unavailable
 from chronos.telemetry import metrics
@@ -164,7 +164,7 @@ class ApiKeys:
         return memory
 
     def _prove(self, key: KnownKey | None, secret: str) -> Principal | None:
-        if key is None or key.revoked_at is not None:
+        if key is None or key.revoked_at is not None or is_reserved(key.principal):
             return None
         if not hmac.compare_digest(_hmac(self._server_secret, key.key_id, secret), key.hmac):
             return None

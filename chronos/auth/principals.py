@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+SYSTEM: Final = "chronos"
+"""Whose commands are those that nobody asks for, such as the expiry of a hold."""
 
 
 class Scope(StrEnum):
@@ -25,3 +29,8 @@ class Principal:
     def may(self, scope: Scope) -> bool:
         """Tells whether the key allows this; an admin's key allows everything."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+def is_reserved(name: str) -> bool:
+    """Tells whether a name is kept for Chronos itself, in any spelling: no key is of it."""
+    return name.casefold() == SYSTEM

@@ -37,9 +37,14 @@ def command() -> None:
 def create(*, data: Path | None, principal: str, scopes: str, as_json: bool) -> None:
     """Make a key and show its text, this once."""
     from chronos.auth.keys import new_key, parse_scopes, read_server_secret
+    from chronos.auth.principals import is_reserved
 
     if not _PRINCIPAL.fullmatch(principal):
         raise click.BadParameter("1-64 of A-Za-z0-9_.:@-", param_hint="--principal")
+    if is_reserved(principal):
+        raise click.BadParameter(
+            f"{principal} is Chronos itself; choose another name", param_hint="--principal"
+        )
     try:
         allowed = sorted(parse_scopes(word.strip() for word in scopes.split(",")))
     except ValueError as error:

@@ -61,6 +61,8 @@ def test_a_key_is_made_listed_and_revoked(run, database):
     [
         ("create",),
         ("create", "--principal", "a b"),
+        ("create", "--principal", "chronos"),
+        ("create", "--principal", "Chronos"),
         ("create", "--principal", "ann", "--scopes", "root"),
         ("create", "--principal", "ann", "--scopes", ""),
     ],

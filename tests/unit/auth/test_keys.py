@@ -113,6 +113,13 @@ async def test_what_is_no_key_is_nobody_and_asks_nothing(api_keys, table, header
     assert table.asked == 0
 
 
+@pytest.mark.parametrize("name", ["chronos", "Chronos"])
+async def test_a_key_in_the_name_of_chronos_itself_is_nobody(api_keys, key, table, name):
+    table.rows[key.key_id].principal = name
+
+    assert await api_keys.authenticate(bearer(key)) is None
+
+
 async def test_a_wrong_secret_is_nobody(api_keys, key):
     wrong = key.text[:-1] + ("a" if key.text[-1] != "a" else "b")
 
