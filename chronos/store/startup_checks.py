@@ -82,6 +82,8 @@ class Demand:
     duty: Duty
     transactions_max: int
     """Command transactions open at once: lanes of one process times processes."""
+    setting: str = _DSN
+    """The setting that holds the address, for whoever has to correct it."""
 
 
 async def check(dsn: str, demand: Demand) -> None:
@@ -92,14 +94,14 @@ async def check(dsn: str, demand: Demand) -> None:
         UnsafeSetting: Names the first setting, right or schema that is not as it must be.
         Unavailable: PostgreSQL does not answer.
     """
-    connection = await _signed_in(dsn)
+    connection = await _signed_in(dsn, demand.setting)
     try:
         with translated():
             settings = dict(await connection.fetch(_SETTINGS, _CHECKED))
             check_settings(settings, demand)
             has_schema = await connection.fetchval(_HAS_SCHEMA)
             check_schema(await connection.fetchval(_SCHEMA) if has_schema else 0)
-            check_rights(await connection.fetch(_RIGHTS), demand.duty)
+            check_rights(await connection.fetch(_RIGHTS), demand)
             for name in await connection.fetch(_TRIGGERS):
                 raise UnsafeSetting(
                     name["wanted"], "this trigger of the journal is off or gone"
@@ -108,17 +110,17 @@ async def check(dsn: str, demand: Demand) -> None:
         await pool.close(connection)
 
 
-async def _signed_in(dsn: str) -> asyncpg.Connection:
+async def _signed_in(dsn: str, setting: str) -> asyncpg.Connection:
     try:
         return await pool.connect(
             dsn, application_name="chronos-checks", deadline_s=_DEADLINE_S
         )
     except Unavailable as fault:
         if isinstance(fault.__cause__, _REFUSED):
-            raise SettingFault(_DSN, fault.detail) from fault
+            raise SettingFault(setting, fault.detail) from fault
         raise
     except ValueError as error:
-        raise SettingFault(_DSN, f"is no address of PostgreSQL ({error})") from error
+        raise SettingFault(setting, f"is no address of PostgreSQL ({error})") from error
 
 
 def check_settings(settings: Mapping[str, str], demand: Demand) -> None:
@@ -165,25 +167,25 @@ def check_schema(number: int) -> None:
         )
 
 
-def check_rights(tables: list[Any], duty: Duty) -> None:
+def check_rights(tables: list[Any], demand: Demand) -> None:
     """Proves that the role may not rewrite the journal, and a writer may write it.
 
     Raises:
         UnsafeSetting: It owns a table, may change rows, or may write although it need not.
     """
+    setting, writes = demand.setting, demand.duty is Duty.WRITE
     for table in tables:
         name = table["table_name"]
         if table["owns"]:
             raise UnsafeSetting(
-                _DSN, f"its role owns {name}: sign in as the role of this process instead"
+                setting,
+                f"its role owns {name}: sign in as the role of this process instead",
             )
         if table["may_change"]:
-            raise UnsafeSetting(_DSN, f"its role may UPDATE, DELETE or TRUNCATE {name}")
-        if table["may_insert"] is not (duty is Duty.WRITE):
-            fault = (
-                "lacks INSERT on" if duty is Duty.WRITE else "needs no INSERT, but has it, on"
-            )
-            raise UnsafeSetting(_DSN, f"its role {fault} {name}")
+            raise UnsafeSetting(setting, f"its role may UPDATE, DELETE or TRUNCATE {name}")
+        if table["may_insert"] is not writes:
+            fault = "lacks INSERT on" if writes else "needs no INSERT, but has it, on"
+            raise UnsafeSetting(setting, f"its role {fault} {name}")
 
 
 def _check_lock_table(settings: Mapping[str, str], demand: Demand) -> None:

@@ -110,3 +110,14 @@ async def test_a_refused_sign_in_names_the_setting(database):
     for dsn in wrong:
         with pytest.raises(SettingFault, match="CHRONOS_POSTGRES_DSN"):
             await check(dsn, WRITER)
+
+
+async def test_a_second_address_is_refused_by_the_name_of_its_own_setting(database):
+    wrong = roles.role_dsn(database.owner_dsn, roles.WRITER, "wrong")
+
+    for dsn, duty in ((wrong, Duty.WRITE), (database.writer_dsn, Duty.READ)):
+        with pytest.raises((SettingFault, UnsafeSetting)) as refused:
+            await check(
+                dsn, Demand(duty=duty, transactions_max=1, setting="CHRONOS_WRITER_DSN")
+            )
+        assert refused.value.setting == "CHRONOS_WRITER_DSN"
