@@ -14,28 +14,23 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from zoneinfo import ZoneInfo
 
 from aiohttp.web import ServerRunner, TCPSite
 
 from chronos.api.app import Api, create_app
 from chronos.api.server import BoundedServer
+from chronos.assembly.ledger import ledger_on, ledger_rules
 from chronos.auth.keys import ApiKeys, read_server_secret
 from chronos.clock import SystemClock, SystemIds
 from chronos.errors import InvariantBroken, MissingPart, Unavailable
-from chronos.ledger.booking import Bookkeeper
-from chronos.ledger.needs import needs_of
-from chronos.ledger.service import Ledger
 from chronos.rpc.app import create_rpc
 from chronos.rpc.server import Listening, Rpc
 from chronos.settings import Settings
 from chronos.store import startup_checks
-from chronos.store.event_store import Rules
 from chronos.store.heads import Heads
 from chronos.store.opening import Sizes, Store, open_store
 from chronos.telemetry import metrics
 from chronos.telemetry.logs import get_logger
-from chronos.wire.topics import Names
 
 BACKLOG = 1024
 _CHECK_AGAIN_S = 0.25
@@ -67,7 +62,7 @@ async def serve(settings: Settings, *, number: int = 0) -> None:
     ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     _end_on_signals(ending)
     async with (
-        open_store(settings.postgres_dsn, _rules(settings), Sizes.of(settings)) as store,
+        open_store(settings.postgres_dsn, ledger_rules(settings), Sizes.of(settings)) as store,
         asyncio.TaskGroup() as tasks,
     ):
         _show_connections(store)
@@ -95,18 +90,6 @@ async def serve(settings: Settings, *, number: int = 0) -> None:
     _log.info("api_stopped")
 
 
-def _rules(settings: Settings) -> Rules:
-    zone = ZoneInfo(settings.time_zone)
-    bookkeeper = Bookkeeper(
-        ids=SystemIds(),
-        names=Names(settings.namespace),
-        partitions=settings.partitions,
-        shards=settings.relay_shards,
-        zone=zone,
-    )
-    return Rules(needs_of=needs_of, book=bookkeeper.book, zone=zone)
-
-
 def _create(
     settings: Settings, store: Store, ending: asyncio.Future[None], *, process: str
 ) -> _Doors:
@@ -115,7 +98,7 @@ def _create(
             ending.set_exception(broken)
 
     clock, ids = SystemClock(), SystemIds()
-    ledger = Ledger(store.journal, store.references)
+    ledger = ledger_on(store)
     secret = read_server_secret(settings.key_secret_file)
     auth = ApiKeys(store.keys, server_secret=secret, clock=clock)
     http = create_app(

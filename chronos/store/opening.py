@@ -1,4 +1,4 @@
-"""Opens all that a command endpoint needs of PostgreSQL, and closes it in the reverse order."""
+"""Opens all that executing commands needs of PostgreSQL, and closes it in the reverse order."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from chronos.store.preview import Preview
 from chronos.store.reads import Reads
 from chronos.store.references import References
 
+API: Final = "chronos-api"
 KEY_CONNECTIONS_MAX: Final = 2
 """Connections of one process that look up API keys and nothing else."""
 
@@ -61,27 +62,35 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(dsn: str, rules: Rules, sizes: Sizes) -> AsyncIterator[Store]:
+async def open_store(
+    dsn: str, rules: Rules, sizes: Sizes, *, name: str = API
+) -> AsyncIterator[Store]:
     """Opens a store as the role that `dsn` names; PostgreSQL need not answer yet.
 
     On leaving, attempts under way are finished before their connections close.
+
+    Args:
+        dsn: PostgreSQL as the role `chronos_writer`.
+        rules: What the ledger tells the store.
+        sizes: How much of the server it uses.
+        name: First part of the names by which PostgreSQL's own views show its connections.
     """
     pool = await Pool.open(
         dsn,
-        application_name="chronos-api-reads",
+        application_name=f"{name}-reads",
         connections_max=sizes.reader_connections_max,
         server_settings=LOOKUPS_ONLY,
     )
     # Its own: a look-up that waited behind slow reads would leave a revoked key believed.
     keys = await Pool.open(
         dsn,
-        application_name="chronos-api-keys",
+        application_name=f"{name}-keys",
         connections_max=KEY_CONNECTIONS_MAX,
         server_settings=LOOKUPS_ONLY,
     )
     try:
         lanes = [
-            EventStore(dsn, rules, name=f"chronos-api-lane-{number}")
+            EventStore(dsn, rules, name=f"{name}-lane-{number}")
             for number in range(sizes.lanes)
         ]
         journal = GroupCommit(
