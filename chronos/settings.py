@@ -56,6 +56,12 @@ class Settings:
 
     namespace: str = _setting("chronos", "first part of topics, keys, aliases and app ids")
     postgres_dsn: str = _setting("", "PostgreSQL as this process's role sees it", secret=True)
+    writer_dsn: str = _setting(
+        "",
+        "PostgreSQL as the writer signs in, for the relay worker to expire holds; empty: it "
+        "does not",
+        secret=True,
+    )
     kafka: str = _setting("127.0.0.1:9092", "Kafka bootstrap server, host:port")
     redis_url: str = _setting(
         "redis://127.0.0.1:6379/0", "Redis with its password", secret=True
@@ -141,6 +147,13 @@ class Settings:
     )
     outbox_rotate_s: int = _setting(
         60, "age after which the outbox moves to its next table", unit="s", low=1
+    )
+    hold_expiry_poll_s: int = _setting(
+        1,
+        "longest time between two looks for holds whose time has come",
+        unit="s",
+        low=1,
+        high=60,
     )
     batch_events_max: int = _setting(1000, "events a worker takes at once", low=1, high=10_000)
     batch_wait_ms: int = _setting(

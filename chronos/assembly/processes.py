@@ -35,9 +35,9 @@ class Crew:
     environment: Mapping[str, str]
 
     def role_settings(self, role: str, password: str, *, slot: int = 0) -> Settings:
-        """Gives the settings of a process that signs in to PostgreSQL as `role`."""
+        """Gives the settings of a process that signs in to PostgreSQL as `role` alone."""
         dsn = roles.role_dsn(self.settings.postgres_dsn, role, password)
-        return dataclasses.replace(self.settings, postgres_dsn=dsn, slot=slot)
+        return dataclasses.replace(self.settings, postgres_dsn=dsn, writer_dsn="", slot=slot)
 
     def doors(self) -> dict[str, int]:
         """Names every port on which a process of the crew will listen."""
@@ -59,7 +59,9 @@ class Crew:
         """Gives all processes in the order of the flow: API, relay, balances, mirror."""
         ports, passwords = self.ports, self.passwords
         api = self.role_settings(roles.WRITER, passwords.writer)
-        relay = self.role_settings(roles.RELAY, passwords.relay)
+        relay = dataclasses.replace(
+            self.role_settings(roles.RELAY, passwords.relay), writer_dsn=api.postgres_dsn
+        )
         mirror = self.role_settings(roles.READER, passwords.reader)
         admin = [ports.admin + n for n in range(self.settings.api_processes)]
         plans = [

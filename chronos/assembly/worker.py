@@ -6,14 +6,13 @@ found by looking around: a module that fails to import fails the worker.
 
 from __future__ import annotations
 
-from agents import relay
 from chronos.assembly.balances import add_balances
 from chronos.assembly.mirror import add_mirror
+from chronos.assembly.relay import add_relay
 from chronos.clock import SystemClock
 from chronos.errors import SettingFault
 from chronos.settings import Settings
 from chronos.stream.app import ROLES, ChronosApp, make_app
-from web import health
 
 
 def build_app(settings: Settings, role: str) -> ChronosApp:
@@ -31,14 +30,9 @@ def build_app(settings: Settings, role: str) -> ChronosApp:
     app = make_app(settings, role)
     clock = SystemClock()
     if role == "relay":
-        _add_relay(app)
+        add_relay(app)
     elif role == "balances":
         add_balances(app, clock)
     else:
         add_mirror(app, clock)
     return app
-
-
-def _add_relay(app: ChronosApp) -> None:
-    relaying = relay.register(app)
-    health.register(app, ready=relaying.not_ready)

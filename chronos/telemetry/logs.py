@@ -26,7 +26,16 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SECRET_FIELDS = frozenset(
-    {"authorization", "api_key", "token", "secret", "password", "dsn", "postgres_dsn"}
+    {
+        "authorization",
+        "api_key",
+        "token",
+        "secret",
+        "password",
+        "dsn",
+        "postgres_dsn",
+        "writer_dsn",
+    }
 )
 _HIDDEN = "***"
 _SECRET_TEXT = re.compile(

@@ -28,6 +28,7 @@ COMMIT_TO_KAFKA_BUCKETS = (
     300.0,
 )
 STEP_SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+EXPIRY_LAG_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0, 86400.0)
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 # The shared loop: consume.py.
@@ -168,5 +169,38 @@ OUTBOX_ROTATIONS = Counter(
 OUTBOX_TRUNCATIONS = Counter(
     "chronos_outbox_truncations_total",
     "Outbox tables emptied after their rows were published.",
+    registry=REGISTRY,
+)
+
+# The expiry of holds.
+HOLD_EXPIRIES = Counter(
+    "chronos_hold_expiries_total",
+    "Due holds that were found ended after the expiry agent had sent its command: expired by "
+    "it, replayed (by its command, sent before), or forestalled by a capture or void.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+HOLD_EXPIRY_LAG_SECONDS = Histogram(
+    "chronos_hold_expiry_lag_seconds",
+    "How long after its expiry a hold was expired, by PostgreSQL's clock.",
+    buckets=EXPIRY_LAG_BUCKETS,
+    registry=REGISTRY,
+)
+HOLD_EXPIRY_FAILURES = Counter(
+    "chronos_hold_expiry_failures_total",
+    "Tries to find or expire due holds that did not succeed, by reason: unavailable and "
+    "in_progress are tried again at once, refused and error after a minute, broken never.",
+    ("reason",),
+    registry=REGISTRY,
+)
+HOLD_EXPIRY_OWNED = Gauge(
+    "chronos_hold_expiry_owned",
+    "1 where this process looks for due holds.",
+    registry=REGISTRY,
+)
+HOLD_EXPIRY_PASS_AGE_SECONDS = Gauge(
+    "chronos_hold_expiry_pass_age_seconds",
+    "Time since this process last had all due holds behind it; 0 where it does not look for "
+    "them.",
     registry=REGISTRY,
 )

@@ -16,6 +16,7 @@ AGENTS = {
     "relay": {
         "relay.publish": (),
         "relay.control": ("chronos.relay-control.v1",),
+        "expiry.expire": (),
     },
     "balances": {"balances": ("chronos.events.v1",)},
     "mirror": {

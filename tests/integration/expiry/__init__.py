@@ -1,0 +1,1 @@
+"""Due holds ended by relay workers on real PostgreSQL and Kafka."""

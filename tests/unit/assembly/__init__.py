@@ -1,0 +1,1 @@
+"""How parts are put together, without running them."""

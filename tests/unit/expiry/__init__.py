@@ -1,0 +1,1 @@
+"""The expiry agent on fakes."""
