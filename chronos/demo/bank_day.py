@@ -16,12 +16,14 @@ from chronos.client.receipts import Transferred
 from chronos.client.refusals import Refused
 from chronos.clock import Clock
 from chronos.demo.script import BankDay, Opening, Payment, Phase
+from chronos.wire.batch import TransferItem
 
 WORKERS = 48
+BATCH_PAYMENTS = 200
 SURPRISES_KEPT_MAX = 20
 
 _T = TypeVar("_T")
-Advance = Callable[[Phase], None]
+Advance = Callable[[Phase, int], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class DayOutcome:
     booked: int = 0
     refused: int = 0
     replayed: int = 0
+    batches: int = 0
     attempts_repeated: int = 0
     seconds_by_phase: dict[Phase, float] = field(default_factory=dict)
     surprises: list[str] = field(default_factory=list)
@@ -72,8 +75,11 @@ class BankDayRun:
         """
         await self._part(Phase.OPEN, self._day.openings, self._open)
         for phase, payments in self._day.payments.items():
-            ask = self._refused if phase == Phase.OVERDRAFT else self._booked
-            await self._part(phase, payments, ask)
+            if phase == Phase.SALARY:
+                await self._part(phase, _by_employer(payments), self._pay_salaries)
+            else:
+                ask = self._refused if phase == Phase.OVERDRAFT else self._booked
+                await self._part(phase, payments, ask)
         await self._part(Phase.RETRY, self._day.retries, self._retried)
         self.outcome.attempts_repeated = self._client.attempts_repeated
         return self.outcome
@@ -93,7 +99,7 @@ class BankDayRun:
     ) -> None:
         for item in shared:
             await ask(item)
-            self._advance(phase)
+            self._advance(phase, len(item) if isinstance(item, tuple) else 1)
 
     async def _open(self, opening: Opening) -> None:
         try:
@@ -115,6 +121,18 @@ class BankDayRun:
         self.outcome.booked += 1
         if payment.key in self._first_ids:
             self._first_ids[payment.key] = receipt.id
+
+    async def _pay_salaries(self, payments: tuple[Payment, ...]) -> None:
+        """Pays many people in one request; each payment keeps a key of its own."""
+        executed = await self._client.batches.run(
+            [_item(payment) for payment in payments], key=f"{payments[0].key}-batch"
+        )
+        self.outcome.batches += 1
+        for payment, result in zip(payments, executed.results, strict=True):
+            if result.refusal is None:
+                self.outcome.booked += 1
+            else:
+                self.outcome.note(f"{payment.key} was refused: {result.refusal.detail}")
 
     async def _refused(self, payment: Payment) -> None:
         try:
@@ -147,3 +165,24 @@ class BankDayRun:
             key=payment.key,
             description=payment.description,
         )
+
+
+def _by_employer(payments: tuple[Payment, ...]) -> Iterator[tuple[Payment, ...]]:
+    """Parts payments into batches, each of one payer."""
+    by_payer: dict[str, list[Payment]] = {}
+    for payment in payments:
+        by_payer.setdefault(payment.source, []).append(payment)
+    for one in by_payer.values():
+        for start in range(0, len(one), BATCH_PAYMENTS):
+            yield tuple(one[start : start + BATCH_PAYMENTS])
+
+
+def _item(payment: Payment) -> TransferItem:
+    return TransferItem(
+        source=payment.source,
+        destination=payment.destination,
+        amount=payment.amount,
+        currency=payment.currency,
+        description=payment.description,
+        idempotency_key=payment.key,
+    )

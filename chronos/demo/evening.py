@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -82,15 +82,27 @@ class Evening:
 
 
 async def spend_evening(
-    day: BankDay, targets: Targets, client: LedgerClient, *, clock: Clock
+    day: BankDay,
+    expected: Mapping[str, int],
+    targets: Targets,
+    client: LedgerClient,
+    *,
+    clock: Clock,
 ) -> Evening:
     """Waits for the read models, compares every account, then times how fast they follow.
+
+    Args:
+        day: What was played; some of its accounts are shown side by side.
+        expected: What every account must hold, by the addition of those who asked for it.
+        targets: The journal and its copies.
+        client: Speaks to the bank.
+        clock: Ends the waits.
 
     Raises:
         ChronosError: A server does not answer.
     """
     reconciled = await reconcile(targets, wait_s=CATCH_UP_S, clock=clock)
-    arithmetic = await _wrong_sums(day, client)
+    arithmetic = await _wrong_sums(expected, client)
     async with _models(targets) as models:
         sample = _sample(day)
         following = await _follow(targets, client, models, sample, clock=clock)
@@ -181,16 +193,16 @@ async def _journal(client: LedgerClient, account_id: str) -> Shown:
     )
 
 
-async def _wrong_sums(day: BankDay, client: LedgerClient) -> tuple[str, ...]:
-    """Compares every account of the journal with the script's own addition."""
-    names = iter(day.expected)
+async def _wrong_sums(expected: Mapping[str, int], client: LedgerClient) -> tuple[str, ...]:
+    """Compares every account of the journal with what must be there."""
+    names = iter(expected)
     wrong: list[str] = []
 
     async def compare() -> None:
         for name in names:
             booked = (await client.accounts.balance(name)).booked
-            if booked != day.expected[name]:
-                wrong.append(f"{name} has {booked}, the script says {day.expected[name]}")
+            if booked != expected[name]:
+                wrong.append(f"{name} has {booked}, the script says {expected[name]}")
 
     async with asyncio.TaskGroup() as group:
         for _ in range(16):

@@ -6,7 +6,7 @@ there is no terminal, words stay. Nothing is wider than 100 columns, and it fits
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich import box
@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from chronos.client.answers import TrialBalanceLine
+from chronos.client.statements import StatementPage
 from chronos.demo.bank_day import DayOutcome
+from chronos.demo.counter import Told
 from chronos.demo.evening import (
     ELASTICSEARCH,
     FAUST,
@@ -47,7 +50,7 @@ class DayScreen:
         self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, day: BankDay) -> Iterator[Callable[[Phase], None]]:
+    def progress(self, day: BankDay) -> Iterator[Callable[[Phase, int], None]]:
         """Shows how far each part of the day is; gives what to call after each request."""
         totals = {Phase.OPEN: len(day.openings)}
         totals |= {phase: len(part) for phase, part in day.payments.items()}
@@ -67,20 +70,20 @@ class DayScreen:
                 for phase, total in totals.items()
             }
 
-            def advance(phase: Phase) -> None:
+            def advance(phase: Phase, count: int) -> None:
                 if not bars.tasks[tasks[phase]].started:
                     bars.start_task(tasks[phase])
-                bars.advance(tasks[phase])
+                bars.advance(tasks[phase], count)
 
             yield advance
 
-    def _plain_progress(self, totals: dict[Phase, int]) -> Callable[[Phase], None]:
+    def _plain_progress(self, totals: dict[Phase, int]) -> Callable[[Phase, int], None]:
         done = dict.fromkeys(totals, 0)
 
-        def advance(phase: Phase) -> None:
-            done[phase] += 1
+        def advance(phase: Phase, count: int) -> None:
+            before, done[phase] = done[phase], done[phase] + count
             is_last = done[phase] == totals[phase]
-            if is_last or done[phase] % PLAIN_STEP == 0:
+            if is_last or done[phase] // PLAIN_STEP > before // PLAIN_STEP:
                 of = "" if is_last else f" of {totals[phase]:,}"
                 self.say(f"  {phase.value:<20} {done[phase]:>7,}{of}")
 
@@ -91,13 +94,26 @@ class DayScreen:
         self.say(
             f"\n{outcome.booked:,} transfers booked, "
             f"{outcome.transfers_per_second:,.0f} a second\n"
-            f"{outcome.refused:,} overdrafts refused, {outcome.replayed:,} retries answered "
+            f"the salaries in {outcome.batches:,} batches, "
+            f"{outcome.refused:,} overdrafts refused,\n"
+            f"{outcome.replayed:,} retries answered "
             "with their first receipt"
         )
         if outcome.attempts_repeated:
             self.say(f"{outcome.attempts_repeated:,} requests were sent again after a fault")
         for sentence in outcome.surprises:
             self.say(f"  UNEXPECTED {sentence}")
+
+    def show_counter(self, told: Told) -> None:
+        """Prints what happened at the counter, and the guest's statement."""
+        self.say("\nAt the counter:")
+        for sentence in told.sentences:
+            self.say(f"  {sentence}")
+        for sentence in told.surprises:
+            self.say(f"  UNEXPECTED {sentence}")
+        if told.statement is not None:
+            self._console.print()
+            self._console.print(_statement(told.statement))
 
     def show_evening(self, evening: Evening) -> None:
         """Prints the read models side by side, how fast they follow, and the proofs."""
@@ -118,30 +134,47 @@ class DayScreen:
 
     def _show_trial_balance(self, evening: Evening) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
-        table.title = f"Trial balance in {CURRENCY}"
-        table.add_column("kind")
-        table.add_column("class")
+        table.title = "Trial balance"
+        for name in ("currency", "kind", "class"):
+            table.add_column(name)
         for name in ("accounts", "debit", "credit"):
             table.add_column(name, justify="right")
-        for line in evening.trial_balance.lines:
-            table.add_row(
-                line.kind,
-                line.account_class,
-                f"{line.accounts:,}",
-                _money(line.debit),
-                _money(line.credit),
-            )
         lines = evening.trial_balance.lines
-        table.add_section()
-        table.add_row(
-            "sum",
-            "",
-            f"{sum(line.accounts for line in lines):,}",
-            _money(sum(line.debit for line in lines)),
-            _money(sum(line.credit for line in lines)),
-        )
+        for currency in dict.fromkeys(line.currency for line in lines):
+            mine = [line for line in lines if line.currency == currency]
+            for line in mine:
+                _add_line(table, line.kind, line.account_class, [line])
+            _add_line(table, "sum", "", mine)
+            table.add_section()
         self._console.print()
         self._console.print(table)
+
+
+def _add_line(table: Table, kind: str, word: str, lines: Sequence[TrialBalanceLine]) -> None:
+    currency = lines[0].currency
+    table.add_row(
+        currency,
+        kind,
+        word,
+        f"{sum(line.accounts for line in lines):,}",
+        _money(sum(line.debit for line in lines), currency),
+        _money(sum(line.credit for line in lines), currency),
+    )
+
+
+def _statement(page: StatementPage) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    table.title = f"Statement of {page.account} in {page.currency}"
+    table.add_column("booked on", no_wrap=True)
+    table.add_column("for", overflow="fold")
+    table.add_column("amount", justify="right", no_wrap=True)
+    table.add_column("balance", justify="right", no_wrap=True)
+    table.add_row("", "opening balance", "", _money(page.opening_balance))
+    for line in page.data:
+        day, words = line.booking_date.isoformat(), line.description or ""
+        table.add_row(day, words, _money(line.amount), _money(line.booked_after))
+    table.add_row("", "closing balance", "", _money(page.closing_balance))
+    return table
 
 
 def _table(evening: Evening, *, terminal: bool, width: int) -> Table:
@@ -175,9 +208,9 @@ def _versions(row: Row) -> str:
     return versions[0] if len(set(versions)) == 1 else "/".join(versions)
 
 
-def _money(amount: int) -> str:
-    whole, _, cents = format_amount(abs(amount), CURRENCY).partition(".")
-    return f"{'-' if amount < 0 else ''}{int(whole):,}.{cents}"
+def _money(amount: int, currency: str = CURRENCY) -> str:
+    whole, point, cents = format_amount(abs(amount), currency).partition(".")
+    return f"{'-' if amount < 0 else ''}{int(whole):,}{point}{cents}"
 
 
 def _ms(evening: Evening, name: str) -> str:

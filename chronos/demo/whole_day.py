@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from chronos.audit.reconcile import Targets
@@ -9,6 +10,7 @@ from chronos.client.exchange import Patience
 from chronos.client.ledger_client import LedgerClient
 from chronos.clock import Clock
 from chronos.demo.bank_day import WORKERS, BankDayRun
+from chronos.demo.counter import CounterRun
 from chronos.demo.evening import spend_evening
 from chronos.demo.screen import DayScreen
 from chronos.demo.script import write_day
@@ -46,7 +48,11 @@ async def run_day(plan: DemoPlan, targets: Targets, *, screen: DayScreen, clock:
         with screen.progress(day) as advance:
             outcome = await BankDayRun(day, client, clock=clock, advance=advance).play()
         screen.show_day(outcome)
+        told = await CounterRun(client, clock=clock, suffix=plan.suffix, seed=plan.seed).play()
+        screen.show_counter(told)
         screen.say("waiting for the read models, then comparing every account …")
-        evening = await spend_evening(day, targets, client, clock=clock)
+        expected = Counter(day.expected)
+        expected.update(told.expected)
+        evening = await spend_evening(day, expected, targets, client, clock=clock)
     screen.show_evening(evening)
-    return evening.is_clean and not outcome.surprises_total
+    return evening.is_clean and not outcome.surprises_total and not told.surprises

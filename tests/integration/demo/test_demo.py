@@ -43,7 +43,11 @@ async def test_a_short_day_ends_with_equal_models_and_fits_the_screen(servers, n
     assert "retries answered with their first receipt" in said
     assert "reconcile: clean" in said
     assert "verify: clean" in said
-    assert "all 28 accounts agree" in said
+    assert "all 33 accounts agree" in said
+    assert "the salaries in 4 batches" in said
+    assert "the minibar's hold is expired" in said
+    assert "UNEXPECTED" not in said
+    assert "Statement of guest in EUR" in said
     assert "\x1b" not in said
     assert [line for line in said.splitlines() if len(line.rstrip()) > COLUMNS] == []
 

@@ -5,7 +5,7 @@ from collections import Counter
 from datetime import date
 
 from chronos.client.answers import Problem
-from chronos.client.receipts import Opened, Transferred
+from chronos.client.receipts import BatchResult, Executed, Opened, Transferred
 from chronos.client.refusals import Refused
 from chronos.clock import SystemClock
 from chronos.demo.bank_day import BankDayRun
@@ -24,7 +24,7 @@ class Bank:
         self.balances: Counter[str] = Counter()
         self.kinds: dict[str, str] = {}
         self.booked: dict[str, Transferred] = {}
-        self.accounts = self.transfers = self
+        self.accounts = self.transfers = self.batches = self
         self.honours_keys = honours_keys
         self.checks_funds = checks_funds
 
@@ -76,10 +76,29 @@ class Bank:
         self.booked[key] = Transferred(**receipt, replayed=True)
         return Transferred(**receipt)
 
+    async def run(self, commands, **_):
+        results = []
+        for item in commands:
+            receipt = await self.make(
+                item.source,
+                item.destination,
+                amount=item.amount,
+                currency=item.currency,
+                key=item.idempotency_key,
+            )
+            results.append(
+                BatchResult(
+                    status=201, replayed=False, location=None, receipt=receipt, refusal=None
+                )
+            )
+        return Executed(
+            atomic=False, results=tuple(results), position=1, accounts={}, replayed=False
+        )
+
 
 async def play(bank: Bank):
     seen: Counter[Phase] = Counter()
-    run = BankDayRun(DAY, bank, clock=SystemClock(), advance=lambda p: seen.update([p]))  # type: ignore[arg-type]  # a bank in memory
+    run = BankDayRun(DAY, bank, clock=SystemClock(), advance=lambda p, n: seen.update({p: n}))  # type: ignore[arg-type]  # a bank in memory
     return await run.play(), seen
 
 
