@@ -54,14 +54,18 @@ async def test_a_capture_that_races_with_the_expiry_and_it_make_one_end(bank, re
     await asyncio.gather(*places)
     spent_s = (await bank.in_s(0) - now).total_seconds()
 
-    async def capture_at_the_last_moment(name: str, delay_s: float):
-        await asyncio.sleep(delay_s - spent_s)
+    # Long before, a little before, at the last moment and just too late.
+    leads_s = (1.0, 0.02, 0.01, 0.0)
+
+    async def capture_before(lead_s: float, name: str):
+        await asyncio.sleep(delays_s[name] - spent_s - lead_s)
         return name, await bank.capture(name)
 
-    races = (capture_at_the_last_moment(name, delay) for name, delay in delays_s.items())
+    races = (capture_before(leads_s[n % 4], name) for n, name in enumerate(delays_s))
     receipts = dict(await asyncio.gather(*races))
     names = tuple(receipts)
     await until(lambda: _all_ended(bank, names), "a hold did not end")
+    assert len({receipt.status < 400 for receipt in receipts.values()}) == 2
 
     ends = await bank.ends()
     for name in names:
