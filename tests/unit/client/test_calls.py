@@ -344,7 +344,7 @@ async def test_a_call_makes_its_request_and_reads_the_answer(serve, case):
 
 
 def test_every_route_of_the_command_endpoint_has_a_call():
-    plain = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
+    plain = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs"}
     routes = {f"{r.method} {r.path}" for r in ROUTES if r.path not in plain}
 
     assert routes <= {case.route for case in COMMANDS + READS}
