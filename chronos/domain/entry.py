@@ -16,7 +16,7 @@ from chronos.domain import checks
 from chronos.domain.account import AccountState, AccountStatus
 from chronos.domain.events import MoneyDeposited, MoneyEvent, MoneyWithdrawn
 from chronos.domain.ids import AccountId, TransferId
-from chronos.domain.money import within_bounds
+from chronos.domain.money import balances_fit
 from chronos.domain.rejections import Rejected, RejectionCode
 from chronos.domain.states import States
 
@@ -109,10 +109,8 @@ def _unpayable(legs: Sequence[Leg], touched: Sequence[AccountState]) -> Rejected
         if leg.amount < 0 and not account.can_pay(-leg.amount):
             return checks.insufficient(account, -leg.amount, leg.amount_pointer)
     for leg, account in zip(legs, touched, strict=True):
-        if not (
-            within_bounds(account.booked + leg.amount)
-            and within_bounds(account.available + leg.amount)
-        ):
+        booked = account.booked + leg.amount
+        if not balances_fit(booked, account.held, account.overdraft_limit):
             return checks.balance_limit(account.account_id, leg.amount_pointer)
     return None
 

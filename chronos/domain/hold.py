@@ -16,7 +16,7 @@ from chronos.domain.entry import Entry, Leg, book
 from chronos.domain.events import HoldCaptured, HoldExpired, HoldPlaced, HoldVoided
 from chronos.domain.evolve import evolve
 from chronos.domain.ids import AccountId, HoldId
-from chronos.domain.money import within_bounds
+from chronos.domain.money import balances_fit, within_bounds
 from chronos.domain.rejections import Rejected, RejectionCode
 from chronos.domain.states import Accepted, HoldState, HoldStatus, States
 
@@ -143,9 +143,9 @@ def _unaffordable(command: PlaceHold, account: AccountState) -> Rejected | None:
         )
     if not account.can_pay(command.amount):
         return checks.insufficient(account, command.amount, "/amount")
+    held = account.held + command.amount
     if not (
-        within_bounds(account.held + command.amount)
-        and within_bounds(account.available - command.amount)
+        within_bounds(held) and balances_fit(account.booked, held, account.overdraft_limit)
     ):
         return checks.balance_limit(account.account_id, "/amount")
     return None

@@ -26,7 +26,7 @@ from chronos.domain.events import (
     Event,
     OverdraftLimitSet,
 )
-from chronos.domain.money import within_bounds
+from chronos.domain.money import balances_fit
 from chronos.domain.rejections import Rejected, RejectionCode
 from chronos.domain.states import Accepted, States
 
@@ -116,7 +116,7 @@ def _limited(
             f"{account.currency} after its holds; a limit of {limit} is too low for that.",
             pointer="/overdraft_limit",
         )
-    if not within_bounds(free + (limit or 0)):
+    if not balances_fit(account.booked, account.held, limit):
         return checks.balance_limit(account.account_id, "/overdraft_limit")
     return OverdraftLimitSet(
         **with_limit(account, limit, on=states.booking_date),
