@@ -32,6 +32,8 @@ LINES_MAX: Final = 1000
 EVENTS_PASSED_MAX: Final = 20_000
 _STATE_COLUMNS: Final = 11
 
+# OFFSET 0 and LIMIT 1 keep the steps apart: first the search, once, then a look-up by what it
+# found. Left to the planner, a plan made on empty tables asks each event whether it is the one.
 _AT: Final = """
 SELECT
   account.account_id, account.currency, account.kind, event.version, event.booked_after,
@@ -41,9 +43,16 @@ SELECT
 FROM accounts AS account
 CROSS JOIN LATERAL (
   SELECT version_at(account.account_id, $2::timestamptz) AS version
+  OFFSET 0
 ) AS moment
-LEFT JOIN events AS event
-  ON event.account_id = account.account_id AND event.version = moment.version
+LEFT JOIN LATERAL (
+  SELECT
+    events.version, events.booked_after, events.held_after, events.overdraft_limit_after,
+    events.status_after, events.open_holds_after, events.recorded_at
+  FROM events
+  WHERE events.account_id = account.account_id AND events.version = moment.version
+  LIMIT 1
+) AS event ON true
 WHERE account.account_id = $1::text
 """
 _BY_VALUE: Final = """
@@ -92,11 +101,20 @@ CROSS JOIN LATERAL (
     coalesce(
       version_at(account.account_id, $3::timestamptz - interval '1 microsecond'), head.version
     ) AS closing_version
+  OFFSET 0
 ) AS reach
-LEFT JOIN events AS opening
-  ON opening.account_id = account.account_id AND opening.version = reach.opening_version
-LEFT JOIN events AS closing
-  ON closing.account_id = account.account_id AND closing.version = reach.closing_version
+LEFT JOIN LATERAL (
+  SELECT events.booked_after
+  FROM events
+  WHERE events.account_id = account.account_id AND events.version = reach.opening_version
+  LIMIT 1
+) AS opening ON true
+LEFT JOIN LATERAL (
+  SELECT events.booked_after
+  FROM events
+  WHERE events.account_id = account.account_id AND events.version = reach.closing_version
+  LIMIT 1
+) AS closing ON true
 WHERE account.account_id = $1::text
 """
 _LINES: Final = """

@@ -13,7 +13,7 @@ from chronos.audit.verify import verify
 from chronos.bench.history import HistoryPlan, measure_history
 from chronos.bench.long_accounts import CURRENCY, fill
 from chronos.bench.transfers import BenchFault
-from chronos.client.ledger_client import Doors
+from chronos.client.doors import Doors
 from chronos.clock import SystemClock
 from chronos.store.bulk import open_bulk
 from tests.builders import attempt, open_account, transfer

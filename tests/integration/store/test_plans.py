@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chronos.store.moments import _AT, _BY_VALUE, _LINES, _PERIOD
 from chronos.store.pool import LOOKUPS_ONLY
 from chronos.store.reads import _HEAD, _HOLD, _POSTINGS
 from chronos.store.references import READ_REFERENCES
@@ -24,6 +25,10 @@ STATEMENTS = {
     "an account": (_HEAD, "'a'"),
     "a hold": (_HOLD, "'h'"),
     "a transfer": (_POSTINGS, "'t'"),
+    "a balance at a moment": (_AT, "'a', now(), '5 s'"),
+    "a balance for a day": (_BY_VALUE, "'a', now()"),
+    "the bounds of a statement": (_PERIOD, "'a', now(), now()"),
+    "the lines of a statement": (_LINES, "'a', 1, 2, 3"),
 }
 
 
