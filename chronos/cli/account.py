@@ -8,7 +8,10 @@ from typing import Any
 import click
 
 from chronos.cli.instance import find_instance
+from chronos.cli.sending import metadata_of, metadata_option, print_receipt, sending_options
 from chronos.cli.show import (
+    PAGE_ROWS_MAX,
+    first,
     instance_options,
     minor_units,
     money,
@@ -16,8 +19,10 @@ from chronos.cli.show import (
     print_fields,
     print_json,
     print_table,
+    rows_option,
     run,
 )
+from chronos.cli.times import DAY
 from chronos.client.answers import FoundAccount
 
 
@@ -33,8 +38,9 @@ def command() -> None:
 @click.option("--kind", help="customer (default), settlement, suspense, income, expense …")
 @click.option("--overdraft-limit", help="Decimal amount below zero that is allowed.")
 @click.option("--external-id", help="The account's name in another system.")
-@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="May be repeated.")
-@click.option("--key", help="Idempotency key; repeat a command with the same one.")
+@click.option("--opened-on", type=DAY, help="The day it counts as opened; today when omitted.")
+@metadata_option
+@sending_options
 @instance_options
 def open_(
     account_id: str | None,
@@ -45,26 +51,24 @@ def open_(
     **options: Any,
 ) -> None:
     """Open an account; without ID the server names it."""
-    if code and options["currency"]:
+    given = options.pop("currency")
+    if code and given:
         raise click.UsageError("Give the currency once: as CURRENCY or with --currency.")
-    currency = (code or options["currency"] or "EUR").upper()
-    details = _details(currency, options)
+    currency = (code or given or "EUR").upper()
+    options["metadata"] = metadata_of(options["metadata"])
+    if (limit := options["overdraft_limit"]) is not None:
+        options["overdraft_limit"] = minor_units(limit, currency)
     instance = find_instance(data)
 
     async def work() -> None:
         async with instance.client() as client:
-            opened = await client.accounts.open(
-                account_id,
-                currency=currency,
-                kind=options["kind"],
-                key=options["key"],
-                **details,
-            )
-        if as_json:
-            print_json(plain(opened))
-            return
-        again = " (replayed: it was opened before with this key)" if opened.replayed else ""
-        print(f"{opened.id} is open, {opened.kind}, {opened.currency}{again}")
+            opened = await client.accounts.open(account_id, currency=currency, **options)
+        print_receipt(
+            opened,
+            f"{opened.id} is open, {opened.kind}, {opened.currency}",
+            currencies={opened.id: opened.currency},
+            as_json=as_json,
+        )
 
     run(work(), as_json=as_json)
 
@@ -83,6 +87,7 @@ def show(account_id: str, data: Path | None, *, as_json: bool) -> None:
             print_json(plain(account))
             return
         limit = account.overdraft_limit
+        pairs = " ".join(f"{key}={value}" for key, value in sorted(account.metadata.items()))
         print_fields(
             [
                 ("account", account.id),
@@ -94,7 +99,9 @@ def show(account_id: str, data: Path | None, *, as_json: bool) -> None:
                 ("overdraft", "no bound" if limit is None else money(limit, account.currency)),
                 ("version", account.version),
                 ("external id", account.external_id),
+                ("metadata", pairs or None),
                 ("opened", account.opened_at),
+                ("opened on", account.opened_on),
             ]
         )
 
@@ -105,22 +112,20 @@ def show(account_id: str, data: Path | None, *, as_json: bool) -> None:
 @click.option("--kind", help="Only this kind.")
 @click.option("--status", help="open, frozen_debits, frozen_all or closed.")
 @click.option("--currency", help="Only this currency.")
+@click.option("--external-id", help="Only the one with this name in another system.")
+@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="May be repeated.")
 @click.option("--query", "q", help="Words in ids, external ids and metadata.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@rows_option
 @instance_options
 def list_(limit: int, data: Path | None, *, as_json: bool, **filters: Any) -> None:
     """List accounts from the search index, by id."""
-    given = {name: value for name, value in filters.items() if value is not None}
+    filters["metadata"] = metadata_of(filters["metadata"])
     instance = find_instance(data)
 
     async def work() -> None:
-        found: list[FoundAccount] = []
         async with instance.client() as client:
-            listing = client.views.accounts(**given, limit=min(200, limit))
-            async for account in listing:
-                found.append(account)
-                if len(found) == limit:
-                    break
+            listing = client.views.accounts(**filters, limit=min(PAGE_ROWS_MAX, limit))
+            found = await first(listing, limit)
         if as_json:
             print_json(plain(found))
             return
@@ -129,22 +134,6 @@ def list_(limit: int, data: Path | None, *, as_json: bool, **filters: Any) -> No
         )
 
     run(work(), as_json=as_json)
-
-
-def _details(currency: str, options: dict[str, Any]) -> dict[str, Any]:
-    details: dict[str, Any] = {"external_id": options["external_id"]}
-    if options["overdraft_limit"] is not None:
-        details["overdraft_limit"] = minor_units(options["overdraft_limit"], currency)
-    if options["metadata"]:
-        details["metadata"] = dict(_pair(text) for text in options["metadata"])
-    return details
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise click.BadParameter(f"{text!r} is not KEY=VALUE")
-    return key, value
 
 
 def _row(account: FoundAccount) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""`chronos events tail`: events, or rejections, as they lie in Kafka."""
+"""`chronos events tail | follow | list`: of the topics, of the live stream, of the journal."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from chronos.cli.instance import Instance, find_instance
 from chronos.cli.show import instance_options, run
+from chronos.client.event_stream import LiveEvent
 from chronos.stream.topic_reader import TopicReader, TopicRecord, open_topic
 
 
@@ -25,7 +27,7 @@ class _Wanted:
 
 @click.group(name="events")
 def command() -> None:
-    """Print records of the topics of events and rejections."""
+    """Print events: of the topics, of the live stream, or of one account's journal."""
 
 
 @command.command()
@@ -55,6 +57,77 @@ def tail(  # noqa: PLR0913  click passes each option by its name
         follow=not no_follow,
     )
     run(_tail(instance, wanted, as_json=as_json), as_json=as_json)
+
+
+@command.command()
+@click.option("--account", help="Only this account's events.")
+@click.option("--from-beginning", is_flag=True, help="Begin with the oldest event.")
+@click.option("--last-event-id", help="Go on behind the event with this id of the stream.")
+@click.option("--limit", type=click.IntRange(1), help="Stop after so many.")
+@instance_options
+def follow(
+    account: str | None,
+    last_event_id: str | None,
+    limit: int | None,
+    data: Path | None,
+    *,
+    from_beginning: bool,
+    as_json: bool,
+) -> None:
+    """Print events as they come over HTTP, one a line, until Ctrl-C.
+
+    Goes on by itself where it was when the line breaks. With --json each line has the id that
+    --last-event-id takes.
+    """
+    instance = find_instance(data)
+
+    async def work() -> None:
+        printed = 0
+        async with (
+            instance.client() as client,
+            client.views.stream(
+                account, from_beginning=from_beginning, last_event_id=last_event_id
+            ) as events,
+        ):
+            async for event in events:
+                print(_live_line(event) if as_json else event.data.decode(), flush=True)
+                printed += 1
+                if printed == limit:
+                    return
+
+    run(work(), as_json=as_json)
+
+
+@command.command(name="list")
+@click.argument("account")
+@click.option("--after", default=0, type=click.IntRange(0), help="Only after this version.")
+@click.option("--limit", type=click.IntRange(1), help="Stop after so many.")
+@instance_options
+def list_(
+    account: str, after: int, limit: int | None, data: Path | None, *, as_json: bool
+) -> None:
+    """Print the events of ACCOUNT from the journal, oldest first, with their hashes.
+
+    One a line; with --json as well: the line is the event's JSON.
+    """
+    instance = find_instance(data)
+
+    async def work() -> None:
+        printed = 0
+        async with instance.client() as client:
+            async for event in client.accounts.events(account, after=after):
+                print(msgspec.json.encode(event).decode())
+                printed += 1
+                if printed == limit:
+                    return
+
+    run(work(), as_json=as_json)
+
+
+def _live_line(event: LiveEvent) -> str:
+    """Gives one line; the event's bytes are as they came."""
+    line = {"id": event.id, "event": msgspec.Raw(event.data)}
+    return msgspec.json.encode(line).decode()
 
 
 async def _tail(instance: Instance, wanted: _Wanted, *, as_json: bool) -> None:

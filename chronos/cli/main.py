@@ -12,28 +12,57 @@ import click
 from chronos.errors import ChronosError
 from chronos.home import enter
 
-# Module of chronos.cli, and the line of the overview, so that the overview loads none of them.
-COMMANDS = {
-    "demo": "run a bank's day through the whole pipeline and compare all read models",
-    "up": "run the whole pipeline until Ctrl-C",
-    "test": "run the tests against real servers",
-    "account": "open, show and list accounts",
-    "transfer": "move money from one account to another",
-    "balance": "show a balance from the query side",
-    "events": "print events, or refused commands, from their topics",
-    "verify": "prove the journal",
-    "reconcile": "compare every read model with the journal",
-    "outbox": "show what waits for Kafka",
-    "keys": "create, list and revoke API keys",
-    "doctor": "look for what is wrong on this machine or with an instance",
-    "config": "show every setting with its value",
-    "bench": "measure",
-    "migrate": "bring the database to the schema of this version",
-    "topics": "create and show the topics",
-    "schemas": "print or write what consumers of the topics rely on",
-    "api": "run the command API",
-    "worker": "run one Faust worker: relay, balances or mirror",
+# Where each command is, and its line of the overview, so that the overview loads none of them.
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "The whole": {
+        "demo": (
+            "demo",
+            "run a bank's day through the whole pipeline and compare all read models",
+        ),
+        "up": ("up", "run the whole pipeline until Ctrl-C"),
+        "test": ("test", "run the tests against real servers"),
+    },
+    "The bank": {
+        "account": ("account", "open, show and list accounts"),
+        "transfer": ("transfer", "move money from one account to another"),
+        "entries": ("entries", "book postings that sum to zero"),
+        "exchange": ("exchange", "sell one currency for another"),
+        "reverse": ("reverse", "book a transfer once more with its sides swapped"),
+        "hold": ("hold", "reserve amounts: place, capture, void, show, list"),
+        "limit": ("verbs:limit", "set how far below zero an account may go"),
+        "freeze": ("verbs:freeze", "forbid an account to pay, or also to be paid"),
+        "unfreeze": ("verbs:unfreeze", "let a frozen account pay and be paid again"),
+        "close": ("verbs:close", "close an empty account for good"),
+        "annotate": ("verbs:annotate", "replace the metadata of an account"),
+        "batch": ("batch", "execute many commands in one transaction"),
+    },
+    "Its books": {
+        "balance": ("balance", "show a balance: now, at a moment, for a banking day"),
+        "statement": ("statement", "state what moved money on an account, also as CSV"),
+        "history": ("history", "search what happened on an account"),
+        "transfers": ("transfers", "search and show transfers and all other entries"),
+        "trial-balance": ("trial_balance", "add up the books, at any moment"),
+        "currencies": ("currencies", "list the currencies of ISO 4217"),
+        "events": ("events", "print events: of the topic, of the live stream, of an account"),
+    },
+    "Proving and looking": {
+        "verify": ("verify", "prove the journal"),
+        "reconcile": ("reconcile", "compare every read model with the journal"),
+        "outbox": ("outbox", "show what waits for Kafka"),
+        "doctor": ("doctor", "look for what is wrong on this machine or with an instance"),
+        "config": ("config", "show every setting with its value"),
+        "bench": ("bench", "measure"),
+    },
+    "Its parts": {
+        "keys": ("keys", "create, list and revoke API keys"),
+        "migrate": ("migrate", "bring the database to the schema of this version"),
+        "topics": ("topics", "create and show the topics"),
+        "schemas": ("schemas", "print or write what consumers of the topics rely on"),
+        "api": ("api", "run the command API"),
+        "worker": ("worker", "run one Faust worker: relay, balances or mirror"),
+    },
 }
+COMMANDS = {name: one for section in SECTIONS.values() for name, one in section.items()}
 
 
 class _LazyCommands(click.Group):
@@ -44,19 +73,25 @@ class _LazyCommands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's shape
-        """Loads a command: the object `command` of its module."""
+        """Loads a command: the object `command` of its module, or the one that is named."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"chronos.cli.{cmd_name}")
-        command = getattr(module, "command", None) or getattr(module, cmd_name, None)
+        place, _ = COMMANDS[cmd_name]
+        file, _, name = place.partition(":")
+        module = importlib.import_module(f"chronos.cli.{file}")
+        command = getattr(module, name or "command", None)
         if not isinstance(command, click.Command):
-            raise TypeError(f"chronos.cli.{cmd_name} has no click command named `command`")
+            raise TypeError(f"chronos.cli.{file} has no click command {name or 'command'}")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's shape
-        """Writes the overview."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """Writes the overview, section by section."""
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), line) for name, (_, line) in commands.items()]
+                )
 
 
 @click.group(cls=_LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,10 +12,14 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from chronos.client.pages import Listing
 from chronos.client.refusals import Refused
 from chronos.domain.currency import EXPONENTS, format_amount, parse_amount
 
+PAGE_ROWS_MAX = 200
+
 _F = TypeVar("_F", bound=Callable[..., Any])
+_T = TypeVar("_T")
 
 
 def instance_options(function: _F) -> _F:
@@ -27,6 +31,17 @@ def instance_options(function: _F) -> _F:
     )
     as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     return data(as_json(function))
+
+
+def rows_option(function: _F) -> _F:
+    """Adds `--limit`, the most rows of a list."""
+    return click.option(
+        "--limit",
+        default=50,
+        show_default=True,
+        type=click.IntRange(1, 10_000),
+        help="Most rows.",
+    )(function)
 
 
 def run(work: Coroutine[Any, Any, int | None], *, as_json: bool = False) -> None:
@@ -76,6 +91,16 @@ def minor_units(text: str, currency: str) -> int:
 def plain(value: Any) -> Any:
     """Gives an answer of the client as plain values, for JSON."""
     return msgspec.to_builtins(value)
+
+
+async def first(listing: Listing[Any, _T], most: int) -> list[_T]:
+    """Gives the first rows of a list, at most so many."""
+    found: list[_T] = []
+    async for row in listing:
+        found.append(row)
+        if len(found) == most:
+            break
+    return found
 
 
 def print_fields(pairs: Iterable[tuple[str, object]]) -> None:

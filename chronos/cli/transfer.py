@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from chronos.cli.instance import find_instance
-from chronos.cli.show import instance_options, minor_units, money, plain, print_json, run
+from chronos.cli.sending import (
+    description_option,
+    metadata_of,
+    metadata_option,
+    print_receipt,
+    sending_options,
+)
+from chronos.cli.show import instance_options, minor_units, money, run
 from chronos.cli.times import DAY
 
 
@@ -17,9 +24,12 @@ from chronos.cli.times import DAY
 @click.argument("destination", metavar="TO")
 @click.argument("amount")
 @click.argument("currency")
-@click.option("--description", help="At most 140 characters.")
+@click.option("--id", help="Name of the transfer; the server names it otherwise.")
+@click.option("--external-id", help="Its name in another system.")
 @click.option("--value-date", type=DAY, help="Today when omitted.")
-@click.option("--key", help="Idempotency key; repeat a command with the same one.")
+@description_option
+@metadata_option
+@sending_options
 @instance_options
 def command(
     source: str,
@@ -32,28 +42,20 @@ def command(
     **options: Any,
 ) -> None:
     """Move money from one account to another; AMOUNT is a decimal like 125.00."""
-    key = options.pop("key")
+    options["metadata"] = metadata_of(options["metadata"])
     minor = minor_units(amount, currency.upper())
     instance = find_instance(data)
 
     async def work() -> None:
         async with instance.client() as client:
             booked = await client.transfers.make(
-                source,
-                destination,
-                amount=minor,
-                currency=currency.upper(),
-                key=key,
-                **options,
+                source, destination, amount=minor, currency=currency.upper(), **options
             )
-        if as_json:
-            print_json(plain(booked))
-            return
-        again = " (replayed: it was booked before with this key)" if booked.replayed else ""
-        print(f"{booked.id} booked: {money(booked.amount, booked.currency)}{again}")
-        for account_id in (source, destination):
-            after = booked.accounts[account_id]
-            available = money(after.available, booked.currency)
-            print(f"  {account_id} version {after.version}: {available} available")
+        print_receipt(
+            booked,
+            f"{booked.id} booked: {money(booked.amount, booked.currency)}",
+            currencies=dict.fromkeys(booked.accounts, booked.currency),
+            as_json=as_json,
+        )
 
     run(work(), as_json=as_json)

@@ -32,7 +32,9 @@ ENVIRONMENT = os.environ  # noqa: TID251 - the door through which the environmen
 @click.command(short_help="run the whole pipeline until Ctrl-C")
 @click.option("--data", type=click.Path(path_type=Path), help="Data folder; it is kept.")
 @click.option("--ephemeral", is_flag=True, help="Use a new folder and remove it at the end.")
-@click.option("--api-processes", type=int, default=1, show_default=True)
+@click.option(
+    "--api-processes", type=int, default=1, show_default=True, help="Command endpoints."
+)
 @click.option("--balances", type=int, default=1, show_default=True, help="Balances workers.")
 @click.option(
     "--port",

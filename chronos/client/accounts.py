@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
-from typing import Any, Unpack
+from typing import Any, Final, Literal, Unpack
 
 from chronos.client.answers import Account, Balance
 from chronos.client.calls import Calls, account_path
@@ -17,6 +17,7 @@ from chronos.client.statements import StatementLine, StatementPage
 
 EVENTS_PER_PAGE = 200
 LINES_PER_PAGE = 500
+_MEDIA_TYPES: Final = {"csv": "text/csv", "json": "application/json"}
 
 
 class Accounts:
@@ -114,17 +115,21 @@ class Accounts:
 
         return Listing(ask)
 
-    def statement_csv(
+    def download_statement(
         self,
         account_id: str,
         *,
+        form: Literal["csv", "json"],
         since: date | datetime | None = None,
         until: date | datetime | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Reads a statement as CSV, in pieces as they come; used with `async with`."""
-        query = {"since": since, "until": until, "format": "csv"}
+        """Reads a whole statement as it is written, in pieces as they come.
+
+        Used with `async with`; an answer that does not come to its end raises `BrokenOff`.
+        """
+        query = {"since": since, "until": until, "format": form}
         path = account_path(account_id, "/statement")
-        return self._calls.download(path, query, media_type="text/csv")
+        return self._calls.download(path, query, media_type=_MEDIA_TYPES[form])
 
     async def _verb(
         self,

@@ -64,3 +64,14 @@ def test_an_unknown_command_is_refused(capsys):
 
     assert ended.value.code == 2
     assert "No such command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", list(entry.COMMANDS))
+def test_every_command_of_the_overview_is_there_and_explains_itself(name):
+    context = click.Context(entry.chronos)
+
+    command = entry.chronos.get_command(context, name)
+
+    assert command.help
+    for option in command.params:
+        assert isinstance(option, click.Argument) or option.help, option.name

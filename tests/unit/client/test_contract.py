@@ -45,6 +45,10 @@ RECEIPTS = [
     (answers.Hold, served.Hold),
     (answers.Posting, served.Posting),
     (answers.Currency, served.Currency),
+    (answers.Balance, served.Balance),
+    (answers.TrialBalance, served.TrialBalance),
+    (statements.StatementLine, served.StatementLine),
+    (statements.StatementPage, served.Statement),
 ]
 BODIES = [
     (options.OpeningOptions, OpenAccountBody, {"id", "currency"}),
@@ -96,7 +100,3 @@ def test_every_member_of_every_event_is_read():
 
 def test_every_code_has_a_name_and_no_name_is_without_its_code():
     assert {code.value for code in Code} == set(PROBLEMS)
-
-
-def test_a_line_of_a_statement_says_which_account_it_continues():
-    assert {"booked_after", "amount", "version"} <= names(statements.StatementLine)

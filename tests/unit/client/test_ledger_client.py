@@ -204,7 +204,7 @@ async def test_a_download_that_breaks_off_is_no_whole_one(serve):
 
     client = await serve(Scripted(half))
 
-    async with client.accounts.statement_csv("alice") as pieces:
+    async with client.accounts.download_statement("alice", form="csv") as pieces:
         assert await anext(pieces) == b"half"
         with pytest.raises(BrokenOff):
             await anext(pieces)
@@ -217,7 +217,7 @@ async def test_a_download_is_asked_again_until_it_begins(serve):
     script = Scripted(cut, refuse(503, "unavailable"), whole)
     client = await serve(script)
 
-    async with client.accounts.statement_csv("alice") as pieces:
+    async with client.accounts.download_statement("alice", form="csv") as pieces:
         text = b"".join([piece async for piece in pieces])
 
     assert text == b"a,b\r\n"
