@@ -43,10 +43,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "transfers": ("transfers", "search and show transfers and all other entries"),
         "trial-balance": ("trial_balance", "add up the books, at any moment"),
         "currencies": ("currencies", "list the currencies of ISO 4217"),
+        "export": ("export", "write the journal as JSON lines that prove themselves"),
         "events": ("events", "print events: of the topic, of the live stream, of an account"),
     },
     "Proving and looking": {
-        "verify": ("verify", "prove the journal"),
+        "verify": ("verify", "prove the journal, or a file that was exported"),
         "reconcile": ("reconcile", "compare every read model with the journal"),
         "outbox": ("outbox", "show what waits for Kafka"),
         "doctor": ("doctor", "look for what is wrong on this machine or with an instance"),

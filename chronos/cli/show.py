@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
@@ -58,6 +59,10 @@ def run(work: Coroutine[Any, Any, int | None], *, as_json: bool = False) -> None
         code = refusal.exit_code
     except KeyboardInterrupt:
         code = 130
+    except BrokenPipeError:
+        # Who reads has read enough; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
     if code:
         sys.exit(code)
 

@@ -344,3 +344,48 @@ async def test_transfers_are_searched_with_amounts_in_decimals(run, place):
     assert "metadata%5Bk%5D=v" in path or "metadata[k]=v" in path
     assert unclear.code == 2
     assert "--currency" in unclear.err
+
+
+async def test_the_journal_is_exported_and_proved_without_any_server(
+    run, chronos, open_accounts, tmp_path
+):
+    await open_accounts("exa", "exb")
+    await chronos("hold", "place", "exa", "5", "EUR", "--id", "hx", "--description", "ünï")
+    file = tmp_path / "journal.jsonl"
+
+    exported = await chronos("export", "--out", str(file), "--json")
+    proved = await run("verify", "--file", str(file), "--json")
+    printed = await chronos("export")
+
+    assert proved.code == 0, proved.out
+    assert proved.json["counted"]["events"] == exported.json["events"]
+    assert proved.json["sha256"] == exported.json["sha256"]
+    assert exported.json["totals"]["EUR"] == 0
+    assert exported.json["sha256"] in printed.err
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert printed.out.splitlines()[1:] == lines[1:]
+    assert [json.loads(line)["type"] for line in lines if '"account_id":"exa"' in line] == [
+        "AccountOpened", "MoneyDeposited", "HoldPlaced",
+    ]  # fmt: skip
+    assert list(tmp_path.glob("*.part")) == []
+
+
+async def test_a_file_that_was_changed_ends_with_one_and_says_where(run, chronos, tmp_path):
+    file = tmp_path / "journal.jsonl"
+    await chronos("export", "--out", str(file))
+    file.write_bytes(
+        file.read_bytes().replace(b'"principal":"tests"', b'"principal":"mallo"', 1)
+    )
+
+    proved = await run("verify", "--file", str(file))
+
+    assert proved.code == 1
+    assert "[hash_chain]" in proved.out
+
+
+async def test_a_place_that_cannot_be_written_is_one_sentence(run, place):
+    ended = await run("export", "--out", "/dev/null/journal", "--data", place())
+
+    assert ended.code == 1
+    assert ended.err.count("\n") == 1
+    assert "cannot be written" in ended.err
