@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from chronos.embedded.folder import DataFolder, FolderLock
 from chronos.embedded.machine import Machine
@@ -31,6 +32,14 @@ from chronos.embedded.servers import ForeignAddresses, Servers
 from chronos.embedded.supervisor import Supervisor
 
 ENVIRONMENT = os.environ
+# How long an example takes says something of the machine, not of the code.
+settings.register_profile(
+    "shared machine",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("shared machine")
 STOP_S = 120
 _numbers = itertools.count(1)
 
