@@ -134,9 +134,14 @@ def found(*heads: Head, **changes: Any) -> Found:
         receipts={},
         busy_keys=frozenset(),
         now=NOW,
-        positions=tuple(range(1, 1001)),
+        positions=positions_from(1),
     )
     return replace(value, **changes)
+
+
+def positions_from(first: int) -> Any:
+    """Positions as the store draws them, more than any batch needs; a range costs nothing."""
+    return range(first, first + 100_000)
 
 
 @dataclass
@@ -202,7 +207,8 @@ class MemoryBank:
                 opened_on=before.state.opened_on if before else row.value_date,
             )
             heads[account_id] = Head(state=state, hash=row.hash, recorded_at=row.recorded_at)
-        position = self.state.positions[0] + len(booked.event_rows) + len(booked.receipt_rows)
+        # Those that an undone batch had drawn lie below its receipt's.
+        used = [row.position for row in (*booked.event_rows, *booked.receipt_rows)]
         self.state = replace(
             self.state,
             heads=heads,
@@ -228,7 +234,7 @@ class MemoryBank:
                 },
             },
             now=self.state.now + timedelta(milliseconds=1),
-            positions=tuple(range(position, position + 1000)),
+            positions=positions_from(max(used, default=self.state.positions[0] - 1) + 1),
         )
 
 

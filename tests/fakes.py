@@ -27,7 +27,7 @@ class FakeJournal:
 
     async def preview(self, attempt: AnyAttempt) -> Receipt:
         await self._answer_or_fail()
-        fresh = replace(self.bank.state, receipts={}, positions=(0,) * 1000)
+        fresh = replace(self.bank.state, receipts={}, positions=(0,) * 10_001)
         return self.bank.keeper.book((attempt,), fresh).receipts[0]
 
     async def _answer_or_fail(self) -> None:
