@@ -1,4 +1,4 @@
-"""Builders of the commands beside opening and transfer, each as plain as it can be."""
+"""Builders of the commands beside opening and transfer, and of what these refer to."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from chronos.domain.commands import (
     VoidHold,
 )
 from chronos.domain.ids import AccountId, HoldId, TransferId
+from chronos.domain.states import BookedPosting, HoldState, HoldStatus, JournalEntry
 from chronos.wire.booking import Attempt, BatchAttempt
 from tests.builders import TRACEPARENT
 
@@ -172,3 +173,31 @@ def batch(*items: Attempt, key: str = "batch-1", is_atomic: bool = False) -> Bat
         traceparent=TRACEPARENT,
         instance="/v1/batches",
     )
+
+
+def hold_state(hold_id: str = "hld_1", account_id: str = "alice", **changes: Any) -> HoldState:
+    state = HoldState(
+        hold_id=HoldId(hold_id),
+        account_id=AccountId(account_id),
+        amount=100,
+        expires_at=None,
+        status=HoldStatus.OPEN,
+    )
+    return replace(state, **changes)
+
+
+def journal_entry(
+    *postings: tuple[str, int],
+    transfer_id: str = "trf_1",
+    currency: str = "EUR",
+    **changes: Any,
+) -> JournalEntry:
+    entry = JournalEntry(
+        transfer_id=TransferId(transfer_id),
+        postings=tuple(
+            BookedPosting(AccountId(name), amount, currency) for name, amount in postings
+        ),
+        reverses=None,
+        reversed_by=None,
+    )
+    return replace(entry, **changes)
