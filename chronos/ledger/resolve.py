@@ -124,8 +124,10 @@ class _World:
             case PlaceHold():
                 self.holds.setdefault(command.hold_id, command.account_id)
             case TransferFunds() | PostEntries() | ExchangeFunds() | CaptureHold():
-                accounts = (*attempt.also, *needs_of(command).accounts)
-                self.entries.setdefault(command.transfer_id, accounts)
+                # Of items that would take one id, any may be the one that is granted.
+                earlier = self.entries.get(command.transfer_id, ())
+                accounts = (*earlier, *attempt.also, *needs_of(command).accounts)
+                self.entries[command.transfer_id] = tuple(dict.fromkeys(accounts))
             case _:
                 pass
 

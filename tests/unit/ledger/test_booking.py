@@ -1,4 +1,4 @@
-"""Booking a batch: order, replay, conflicts of keys, time."""
+"""Booking attempts that share a transaction: order, replay, conflicts of keys, time."""
 
 import json
 from dataclasses import replace
