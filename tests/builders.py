@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from chronos.domain.account import AccountState, AccountStatus
@@ -16,12 +16,17 @@ from chronos.domain.events import HoldChanged, HoldPlaced, MoneyMoved
 from chronos.domain.ids import AccountId, HoldId, TransferId
 from chronos.domain.states import BookedPosting, HoldState, HoldStatus, JournalEntry, States
 from chronos.ledger.booking import Bookkeeper
+from chronos.ledger.needs import needs_of
+from chronos.store.found import Prepared
+from chronos.store.found import Wanted as Asked
 from chronos.wire.booking import AnyAttempt, Attempt, Booked, Found, Head, StoredReceipt
 from chronos.wire.codec import decode_event
 from chronos.wire.documents import HOLD_ENDS
 from chronos.wire.references import Referred, Wanted
 from chronos.wire.topics import Names
 
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 NOW = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
 TODAY = date(2026, 3, 2)
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -156,10 +161,34 @@ class MemoryBank:
         return cls(keeper=bookkeeper(), state=found())
 
     def book(self, attempts: Sequence[AnyAttempt]) -> Booked:
-        """Books attempts as they are: their references are completed already."""
+        """Books attempts on everything that is remembered, whatever they need of it."""
         booked = self.keeper.book(attempts, self.state)
         self._remember(booked)
         return booked
+
+    def commit(self, attempts: Sequence[AnyAttempt]) -> Booked:
+        """Books attempts on what the store would find for them, and with as many positions.
+
+        Their references are completed already: what was not looked up is not there.
+        """
+        booked = self.keeper.book(attempts, self.found_for(attempts))
+        self._remember(booked)
+        return booked
+
+    def found_for(self, attempts: Sequence[AnyAttempt]) -> Found:
+        """Gives what the store would find for these attempts, no more."""
+        wanted = Asked.of([Prepared.of(one, needs_of) for one in attempts])
+        known = self.state
+        return replace(
+            known,
+            heads=_named(known.heads, wanted.accounts),
+            transfers=known.transfers & {*wanted.transfers},
+            external_ids=_named(known.external_ids, wanted.external_ids),
+            holds=_named(known.holds, wanted.holds),
+            entries=_named(known.entries, wanted.entries),
+            receipts=_named(known.receipts, wanted.keys.values()),
+            positions=known.positions[: wanted.positions],
+        )
 
     async def refer(self, wanted: Wanted) -> Referred:
         """Looks up what is remembered, as the store's references do."""
@@ -236,6 +265,10 @@ class MemoryBank:
             now=self.state.now + timedelta(milliseconds=1),
             positions=positions_from(max(used, default=self.state.positions[0] - 1) + 1),
         )
+
+
+def _named(known: Mapping[_K, _V], names: Iterable[Any]) -> dict[_K, _V]:
+    return {name: known[name] for name in names if name in known}
 
 
 def _holds_after(

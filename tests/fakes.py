@@ -23,11 +23,12 @@ class FakeJournal:
 
     async def submit(self, attempt: AnyAttempt) -> Receipt:
         await self._answer_or_fail()
-        return self.bank.book((attempt,)).receipts[0]
+        return self.bank.commit((attempt,)).receipts[0]
 
     async def preview(self, attempt: AnyAttempt) -> Receipt:
         await self._answer_or_fail()
-        fresh = replace(self.bank.state, receipts={}, positions=(0,) * 10_001)
+        found = self.bank.found_for((attempt,))
+        fresh = replace(found, receipts={}, positions=(0,) * len(found.positions))
         return self.bank.keeper.book((attempt,), fresh).receipts[0]
 
     async def _answer_or_fail(self) -> None:

@@ -10,7 +10,7 @@ atomic batch with one refusal leaves nothing but its own receipt.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from chronos.clock import IdSource
@@ -21,6 +21,7 @@ from chronos.domain.events import AccountOpened, Event
 from chronos.domain.evolve import evolve
 from chronos.domain.ids import AccountId, EventId
 from chronos.domain.rejections import Rejected
+from chronos.domain.states import States
 from chronos.ledger.needs import needs_of
 from chronos.ledger.page import Page
 from chronos.ledger.rows import account_row, event_row
@@ -146,7 +147,10 @@ class _Booking:
 
     def _decided(self, attempt: Attempt) -> Receipt:
         command = attempt.command
-        outcome = decide(self.page.seen, command)
+        seen = self.page.seen
+        if self.reverses and isinstance(command, ReverseTransfer):
+            seen = _as_looked_up(seen, command, attempt.also)
+        outcome = decide(seen, command)
         if isinstance(outcome, Rejected):
             receipt = rejected_receipt(
                 outcome, instance=attempt.instance, request_id=attempt.request_id
@@ -240,6 +244,14 @@ class _Booking:
             headers.append(("traceparent", attempt.traceparent.encode()))
             topic = self.keeper.names.rejections
             self._publish(topic, account_id, position, headers, value)
+
+
+def _as_looked_up(seen: States, command: ReverseTransfer, also: Sequence[AccountId]) -> States:
+    """Hides an entry that was booked after the look-up: no positions were drawn for it."""
+    original = seen.entries.get(command.reverses)
+    if original is None or {one.account_id for one in original.postings}.issubset(also):
+        return seen
+    return replace(seen, entries={})
 
 
 def _first_account(attempt: Attempt) -> AccountId | None:

@@ -123,7 +123,13 @@ class _World:
                     self.positions.setdefault(command.currency, command.account_id)
             case PlaceHold():
                 self.holds.setdefault(command.hold_id, command.account_id)
-            case TransferFunds() | PostEntries() | ExchangeFunds() | CaptureHold():
+            case (
+                TransferFunds()
+                | PostEntries()
+                | ExchangeFunds()
+                | CaptureHold()
+                | ReverseTransfer()
+            ):
                 # Of items that would take one id, any may be the one that is granted.
                 earlier = self.entries.get(command.transfer_id, ())
                 accounts = (*earlier, *attempt.also, *needs_of(command).accounts)

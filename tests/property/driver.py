@@ -13,7 +13,8 @@ from chronos.domain.commands import Command
 from chronos.ledger.resolve import resolved
 from chronos.wire.booking import AnyAttempt, EventRow
 from chronos.wire.receipt import Receipt
-from tests.builders import MemoryBank, attempt
+from tests import builders
+from tests.builders import MemoryBank
 from tests.commands import batch
 from tests.property.model import Moment
 
@@ -109,7 +110,7 @@ class MemoryDriver:
         return Moment(now, now.astimezone(UTC).date())
 
     def send(self, requests: Sequence[Request]) -> Sequence[Answer]:
-        booked = self.bank.book([self._complete(request) for request in requests])
+        booked = self.bank.commit([self._complete(request) for request in requests])
         self.rows += booked.event_rows
         events = [row.value for row in booked.outbox_rows if row.topic.endswith(".events.v1")]
         assert events == [row.body for row in booked.event_rows]
@@ -119,8 +120,10 @@ class MemoryDriver:
         return [_answer(receipt) for receipt in booked.receipts]
 
     def preview(self, request: Request) -> Answer:
-        fresh = replace(self.bank.state, receipts={}, positions=(0,) * 1000)
-        booked = self.bank.keeper.book([self._complete(request)], fresh)
+        attempt = self._complete(request)
+        found = self.bank.found_for((attempt,))
+        fresh = replace(found, receipts={}, positions=(0,) * len(found.positions))
+        booked = self.bank.keeper.book((attempt,), fresh)
         return _answer(booked.receipts[0])
 
     def new_rows(self) -> Sequence[EventRow]:
@@ -139,9 +142,9 @@ class MemoryDriver:
 
 def _attempt(request: Request) -> AnyAttempt:
     if isinstance(request, Single):
-        return attempt(request.command, request.key)
+        return builders.attempt(request.command, request.key)
     items = (
-        attempt(
+        builders.attempt(
             item.command,
             item.key or f"{request.key} {n}",
             has_own_key=item.key is not None,

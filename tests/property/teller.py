@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from chronos.domain.commands import Command, ExchangeFunds
+from chronos.domain.commands import Command, ExchangeFunds, ReverseTransfer
 from tests.property.driver import (
     REFUSED,
     Answer,
@@ -88,7 +88,7 @@ class Teller(RuleBasedStateMachine):
 
     def send(self, request: Request) -> None:
         """Sends a request whose key is new, perhaps with others in one transaction."""
-        if _looks_at_positions(request):  # which are looked up before its transaction
+        if _is_looked_up(request):  # before its transaction: so what it names is not in there
             self.flush()
         before = self.model.versions()
         outcomes = self.foretell(request, self.driver.moment())
@@ -192,6 +192,6 @@ def _code(outcome: Outcome) -> str | None:
     return outcome.code if isinstance(outcome, Answer) else outcome
 
 
-def _looks_at_positions(request: Request) -> bool:
+def _is_looked_up(request: Request) -> bool:
     items = (request,) if isinstance(request, Single) else request.items
-    return any(isinstance(item.command, ExchangeFunds) for item in items)
+    return any(isinstance(item.command, ExchangeFunds | ReverseTransfer) for item in items)

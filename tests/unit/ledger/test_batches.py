@@ -6,8 +6,6 @@ from dataclasses import replace
 import pytest
 
 from chronos.domain.chart import AccountKind
-from chronos.ledger.needs import needs_of
-from chronos.store.found import Prepared
 from chronos.wire.booking import Attempt
 from chronos.wire.receipt import Receipt
 from tests.builders import MemoryBank, attempt, open_account, transfer
@@ -320,12 +318,3 @@ def test_a_refused_batch_about_an_account_that_it_was_to_open_leaves_no_record(b
     booked = bank.book([sent])
     assert booked.receipts[0].status == 409
     assert (len(booked.receipt_rows), booked.outbox_rows) == (1, ())
-
-
-@pytest.mark.parametrize("is_atomic", [True, False])
-def test_no_batch_uses_more_positions_than_it_said(bank, is_atomic):
-    sent = batch(*moves(1, 9999, 2, 9999), is_atomic=is_atomic)
-    drawn = Prepared.of(sent, needs_of).positions
-    first = bank.state.positions[0]
-    bank.state = replace(bank.state, positions=range(first, first + drawn))
-    assert bank.book([sent]).receipts[0].status == (409 if is_atomic else 200)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.builders import NOW, MemoryBank, attempt, open_account, transfer
+from tests.commands import batch, reverse
 
 
 def bank_with_accounts():
@@ -93,3 +94,21 @@ def test_time_never_goes_back_for_an_account():
 def test_every_journal_entry_sums_to_zero():
     booked = bank_with_accounts().book([attempt(transfer())])
     assert sum(row.amount for row in booked.event_rows) == 0
+
+
+def test_a_reversal_that_was_looked_up_before_its_entry_was_booked_finds_nothing():
+    """Its neighbour books the entry in the same transaction; no position was drawn for it."""
+    bank = bank_with_accounts()
+    booked = bank.commit([attempt(transfer(), "t"), attempt(reverse(), "r")])
+    assert [r.status for r in booked.receipts] == [201, 404]
+    again = attempt(reverse(transfer_id="rev_2"), "r2", also=("alice", "bob"))
+    assert bank.commit([again]).receipts[0].status == 201
+
+
+def test_no_attempt_uses_more_positions_than_it_said():
+    bank = bank_with_accounts()
+    refused = attempt(transfer(amount=5000, transfer_id="t2"), "2")
+    sent = batch(attempt(transfer(), "1"), refused, attempt(transfer(), "3"))
+    atomic = replace(sent, is_atomic=True, idempotency_key="atomic")
+    booked = bank.commit([atomic, sent, refused, attempt(transfer(), "4")])
+    assert [r.status for r in booked.receipts] == [409, 200, 409, 409]

@@ -1,14 +1,11 @@
 """Completing commands that name their accounts only by something else."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from chronos.domain.chart import AccountKind
-from chronos.ledger.needs import needs_of
 from chronos.ledger.resolve import resolved
-from chronos.store.found import Prepared
 from chronos.wire.references import Referred, Wanted
 from tests.builders import MemoryBank, attempt, open_account, transfer
 from tests.commands import (
@@ -138,6 +135,7 @@ async def test_an_item_may_refer_to_what_an_earlier_one_makes():
         reverse("exc_1", transfer_id="rev_2"),
         entries(("alice", -2), ("bob", 1), ("carol", 1)),
         reverse("ent_1", transfer_id="rev_3"),
+        reverse("rev_3", transfer_id="rev_4"),
     ]
     complete = await resolved(batch(*map(attempt, commands)), Library())
     also = {
@@ -150,6 +148,7 @@ async def test_an_item_may_refer_to_what_an_earlier_one_makes():
     assert set(also[("ReverseTransfer", "cap_1")]) == {"alice", "bob"}
     assert set(also[("ReverseTransfer", "exc_1")]) == {"alice", "yuki", "pos-e", "pos-j"}
     assert set(also[("ReverseTransfer", "ent_1")]) == {"alice", "bob", "carol"}
+    assert set(also[("ReverseTransfer", "rev_3")]) == {"alice", "bob", "carol"}
     assert (exchanged.sell_position, exchanged.buy_position) == ("pos-e", "pos-j")
 
 
@@ -180,8 +179,6 @@ async def test_an_id_that_several_items_try_to_take_may_become_any_of_theirs():
     sent = batch(*(attempt(c, f"k{n}") for n, c in enumerate(items)))
 
     complete = await resolved(sent, bank)
-    drawn = Prepared.of(complete, needs_of).positions
-    bank.state = replace(bank.state, positions=range(100, 100 + drawn))
-    (receipt,) = bank.book([complete]).receipts
+    (receipt,) = bank.commit([complete]).receipts
 
     assert [r["status"] for r in json.loads(receipt.body)["results"]] == [409, 201, 201]

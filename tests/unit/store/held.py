@@ -30,7 +30,7 @@ class HeldCommitter:
         await self.let.wait()
         if self.faults and (fault := self.faults.pop(0)(keys)) is not None:
             raise fault
-        return self.bank.book(attempts)
+        return self.bank.commit(attempts)
 
     async def close(self):
         self.is_closed = True
