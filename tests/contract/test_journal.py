@@ -8,24 +8,7 @@ import pytest
 
 from chronos.domain.chart import AccountKind
 from tests.builders import attempt, open_account, transfer
-from tests.fakes import FakeJournal
-from tests.journals import code, document, store_on
-
-
-@pytest.fixture
-def fake_journal():
-    return FakeJournal()
-
-
-@pytest.fixture
-async def real_journal(database):
-    async with store_on(database.writer_dsn) as store:
-        yield store.journal
-
-
-@pytest.fixture(params=["fake_journal", "real_journal"])
-def journal(request):
-    return request.getfixturevalue(request.param)
+from tests.journals import code, document
 
 
 @pytest.fixture
