@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import asyncpg
 import pytest
 
@@ -19,6 +21,13 @@ async def store(database):
 @pytest.fixture
 async def journal(store):
     return store.journal
+
+
+@pytest.fixture
+async def stores(database):
+    """Two stores on one database, as two API processes have them."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(store_on(database.writer_dsn)) for _ in range(2)]
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import AsyncExitStack
 
-import asyncpg
 import pytest
 
 from chronos.domain.chart import AccountKind
 from tests.builders import attempt, open_account, transfer
-from tests.journals import code, document, store_on
+from tests.integration.store.rivals import until_someone_waits
+from tests.journals import code, document
 
 GAPS = """
 SELECT account_id
@@ -42,13 +41,6 @@ FROM (
 ) AS steps
 WHERE step <= 0 OR time_step < interval '0'
 """
-
-
-@pytest.fixture
-async def stores(database):
-    """Two stores on one database, as two API processes have them."""
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(store_on(database.writer_dsn)) for _ in range(2)]
 
 
 @pytest.mark.usefixtures("funded")
@@ -142,7 +134,7 @@ async def test_a_lost_race_is_decided_again_with_the_winner_in_sight(database, s
 
     opening = asyncio.create_task(journal.submit(attempt(open_account("carol"), "k-carol")))
     neighbour = asyncio.create_task(journal.submit(attempt(transfer("alice", "bob"), "k-move")))
-    await _until_someone_waits(database)
+    await until_someone_waits(database.owner_dsn)
     await rival.commit()
 
     assert code(await opening) == "account_exists"
@@ -182,14 +174,3 @@ async def _uncommitted_account(owner):
         """
     )
     return rival
-
-
-async def _until_someone_waits(database) -> None:
-    watcher = await asyncpg.connect(database.owner_dsn)
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
-    try:
-        async with asyncio.timeout(5):
-            while not await watcher.fetchval(waiting):
-                pass
-    finally:
-        await watcher.close()
