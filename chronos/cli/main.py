@@ -44,6 +44,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "trial-balance": ("trial_balance", "add up the books, at any moment"),
         "currencies": ("currencies", "list the currencies of ISO 4217"),
         "export": ("export", "write the journal as JSON lines that prove themselves"),
+        "import": ("intake", "bring in accounts, opening balances and past entries"),
         "events": ("events", "print events: of the topic, of the live stream, of an account"),
     },
     "Proving and looking": {
