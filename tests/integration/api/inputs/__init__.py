@@ -1,0 +1,1 @@
+"""Bad requests as data, by subject: what is sent, and which refusal it gets."""
