@@ -25,7 +25,7 @@ async def show_account(services: Services, exchange: Exchange) -> Answer:
     account = Account(
         id=state.account_id,
         currency=state.currency,
-        kind=state.kind.value,
+        kind=state.kind,
         status=state.status.label,
         version=state.version,
         booked=state.booked,

@@ -3,64 +3,68 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+
+from chronos.domain.chart import AccountClass, AccountKind, Side
+from chronos.domain.states import HoldStatus
+from chronos.wire import shown
 
 
 class Balances(msgspec.Struct, frozen=True, kw_only=True):
     """An account's balances after a command, in minor units."""
 
-    version: int
-    booked: int
-    held: int
-    available: int
+    version: shown.Version
+    booked: shown.Money
+    held: shown.Held
+    available: shown.Money
 
 
 class OpenedAccount(msgspec.Struct, frozen=True, kw_only=True):
     """The receipt of an opened account."""
 
-    id: str
-    currency: str
-    kind: str
-    status: str
-    overdraft_limit: int | None
+    id: shown.Name
+    currency: shown.Currency
+    kind: AccountKind
+    status: shown.Status
+    overdraft_limit: shown.Limit | None
     external_id: str | None
     metadata: dict[str, str]
-    opened_at: str
+    opened_at: shown.Moment
     opened_on: date
-    version: int
-    booked: int
-    held: int
-    available: int
-    position: int
+    version: shown.Version
+    booked: shown.Money
+    held: shown.Held
+    available: shown.Money
+    position: shown.Position
     accounts: dict[str, Balances]
 
 
 class Posting(msgspec.Struct, frozen=True, kw_only=True):
     """One posting; the amount is signed, in minor units."""
 
-    account: str
-    amount: int
-    currency: str
+    account: shown.Name
+    amount: shown.Money
+    currency: shown.Currency
 
 
 class BookedTransfer(msgspec.Struct, frozen=True, kw_only=True):
     """The receipt of a transfer."""
 
-    id: str
-    status: str
-    position: int
-    recorded_at: str
+    id: shown.Name
+    status: Literal["booked"]
+    position: shown.Position
+    recorded_at: shown.Moment
     value_date: date
-    source: str = msgspec.field(name="from")
-    destination: str = msgspec.field(name="to")
-    amount: int
-    currency: str
+    source: shown.Name = msgspec.field(name="from")
+    destination: shown.Name = msgspec.field(name="to")
+    amount: shown.Amount
+    currency: shown.Currency
     external_id: str | None
     description: str | None
     metadata: dict[str, str]
-    reverses: str | None
+    reverses: shown.Name | None
     accounts: dict[str, Balances]
 
 
@@ -71,19 +75,19 @@ class BookedEntry(msgspec.Struct, frozen=True, kw_only=True):
     one deposit in one currency; `postings` always tells all.
     """
 
-    id: str
-    status: str
-    position: int
-    recorded_at: str
+    id: shown.Name
+    status: Literal["booked"]
+    position: shown.Position
+    recorded_at: shown.Moment
     value_date: date
-    source: str | None = msgspec.field(name="from")
-    destination: str | None = msgspec.field(name="to")
-    amount: int | None
-    currency: str | None
+    source: shown.Name | None = msgspec.field(name="from")
+    destination: shown.Name | None = msgspec.field(name="to")
+    amount: shown.Amount | None
+    currency: shown.Currency | None
     external_id: str | None
     description: str | None
     metadata: dict[str, str]
-    reverses: str | None
+    reverses: shown.Name | None
     postings: tuple[Posting, ...]
     accounts: dict[str, Balances]
 
@@ -91,62 +95,62 @@ class BookedEntry(msgspec.Struct, frozen=True, kw_only=True):
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """A hold; the members about its end are null while it is open."""
 
-    id: str
-    status: str
+    id: shown.Name
+    status: HoldStatus
     """open, captured, voided or expired."""
-    account: str
-    amount: int
-    currency: str
-    expires_at: str | None
+    account: shown.Name
+    amount: shown.Amount
+    currency: shown.Currency
+    expires_at: shown.Moment | None
     description: str | None
     metadata: dict[str, str]
-    placed_at: str
-    recorded_at: str
+    placed_at: shown.Moment
+    recorded_at: shown.Moment
     """Of its newest event."""
-    captured_amount: int | None
-    destination: str | None = msgspec.field(name="to")
-    transfer_id: str | None
-    ended_at: str | None
+    captured_amount: shown.Amount | None
+    destination: shown.Name | None = msgspec.field(name="to")
+    transfer_id: shown.Name | None
+    ended_at: shown.Moment | None
 
 
 class PlacedHold(Hold, frozen=True, kw_only=True):
     """The receipt of a new hold."""
 
-    position: int
+    position: shown.Position
     accounts: dict[str, Balances]
 
 
 class EndedHold(msgspec.Struct, frozen=True, kw_only=True):
     """The receipt of a capture or a void."""
 
-    id: str
-    status: str
-    account: str
-    amount: int
-    currency: str
-    recorded_at: str
-    captured_amount: int | None
-    destination: str | None = msgspec.field(name="to")
-    transfer_id: str | None
-    ended_at: str
-    position: int
+    id: shown.Name
+    status: Literal["captured", "voided"]
+    account: shown.Name
+    amount: shown.Amount
+    currency: shown.Currency
+    recorded_at: shown.Moment
+    captured_amount: shown.Amount | None
+    destination: shown.Name | None = msgspec.field(name="to")
+    transfer_id: shown.Name | None
+    ended_at: shown.Moment
+    position: shown.Position
     accounts: dict[str, Balances]
 
 
 class ChangedAccount(msgspec.Struct, frozen=True, kw_only=True):
     """The receipt of a verb on an account."""
 
-    id: str
-    currency: str
-    kind: str
-    status: str
-    overdraft_limit: int | None
-    recorded_at: str
-    version: int
-    booked: int
-    held: int
-    available: int
-    position: int
+    id: shown.Name
+    currency: shown.Currency
+    kind: AccountKind
+    status: shown.Status
+    overdraft_limit: shown.Limit | None
+    recorded_at: shown.Moment
+    version: shown.Version
+    booked: shown.Money
+    held: shown.Held
+    available: shown.Money
+    position: shown.Position
     accounts: dict[str, Balances]
     metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     """All of it, when the verb was to annotate."""
@@ -168,25 +172,25 @@ class ExecutedBatch(msgspec.Struct, frozen=True, kw_only=True):
 
     atomic: bool
     results: tuple[BatchResult, ...]
-    position: int
+    position: shown.Position
     accounts: dict[str, Balances]
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """An account as the journal has it now; amounts in minor units."""
 
-    id: str
-    currency: str
-    kind: str
-    status: str
-    version: int
-    booked: int
-    held: int
-    available: int
-    overdraft_limit: int | None
+    id: shown.Name
+    currency: shown.Currency
+    kind: AccountKind
+    status: shown.Status
+    version: shown.Version
+    booked: shown.Money
+    held: shown.Held
+    available: shown.Money
+    overdraft_limit: shown.Limit | None
     external_id: str | None
     metadata: dict[str, str]
-    opened_at: str
+    opened_at: shown.Moment
     opened_on: date
 
 
@@ -200,15 +204,15 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     for it since.
     """
 
-    account: str
-    currency: str
-    booked: int
-    held: int
-    available: int
-    version: int
-    as_of: str
+    account: shown.Name
+    currency: shown.Currency
+    booked: shown.Money
+    held: shown.Held
+    available: shown.Money
+    version: shown.Version
+    as_of: shown.Moment
     source: str = "journal"
-    at: str | msgspec.UnsetType = msgspec.UNSET
+    at: shown.Moment | msgspec.UnsetType = msgspec.UNSET
     final: bool | msgspec.UnsetType = msgspec.UNSET
     value_date: date | msgspec.UnsetType = msgspec.UNSET
 
@@ -220,30 +224,54 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool
 
 
+class ShownEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What every event says; each type says more (see the document of the topics)."""
+
+    type: str
+    account_id: shown.Name
+    version: shown.Version
+    event_id: str
+    position: shown.Position
+    recorded_at: shown.Moment
+    value_date: date
+    currency: shown.Currency
+    metadata: dict[str, str]
+    booked_after: shown.Money
+    held_after: shown.Held
+    available_after: shown.Money
+    overdraft_limit_after: shown.Limit | None
+    principal: str
+    correlation_id: str
+    causation_id: str
+    schema_version: int
+    hash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    """Of the chain of the account's events up to this one."""
+
+
 class Events(msgspec.Struct, frozen=True, kw_only=True):
     """A page of an account's events, oldest first, each with its hash."""
 
-    data: tuple[dict[str, Any], ...]
+    data: tuple[ShownEvent, ...]
     page: Page
 
 
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     """One event that moved money; `amount` is its signed effect on booked, in minor units."""
 
-    version: int
-    position: int
-    type: str
-    recorded_at: str
+    version: shown.Version
+    position: shown.Position
+    type: Literal["MoneyWithdrawn", "MoneyDeposited"]
+    recorded_at: shown.Moment
     booking_date: date
     value_date: date
-    transfer_id: str
-    counterparty: str | None
+    transfer_id: shown.Name
+    counterparty: shown.Name | None
     description: str | None
     external_id: str | None
-    reverses_transfer_id: str | None
+    reverses_transfer_id: shown.Name | None
     metadata: dict[str, str]
-    amount: int
-    booked_after: int
+    amount: shown.Money
+    booked_after: shown.Money
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,16 +281,16 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     still come between. `page` is there when a page was asked for.
     """
 
-    account: str
-    currency: str
+    account: shown.Name
+    currency: shown.Currency
     time_zone: str
-    since: str = msgspec.field(name="from")
-    until: str = msgspec.field(name="to")
+    since: shown.Moment = msgspec.field(name="from")
+    until: shown.Moment = msgspec.field(name="to")
     final: bool
-    opening_balance: int
+    opening_balance: shown.Money
     opening_version: int
     lines: tuple[StatementLine, ...]
-    closing_balance: int
+    closing_balance: shown.Money
     closing_version: int
     page: Page | msgspec.UnsetType = msgspec.UNSET
 
@@ -270,10 +298,10 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 class TrialBalanceLine(msgspec.Struct, frozen=True, kw_only=True):
     """All accounts of one kind and currency; `booked` is signed, credit positive."""
 
-    currency: str
-    kind: str
-    account_class: str = msgspec.field(name="class")
-    normal_side: str
+    currency: shown.Currency
+    kind: AccountKind
+    account_class: AccountClass = msgspec.field(name="class")
+    normal_side: Side
     accounts: int
     booked: int
     debit: int
@@ -286,7 +314,7 @@ class TrialBalance(msgspec.Struct, frozen=True, kw_only=True):
     While `final` is false, something may still be recorded before `at`.
     """
 
-    at: str
+    at: shown.Moment
     final: bool
     balanced: bool
     totals: dict[str, int]

@@ -1,48 +1,50 @@
-"""The OpenAPI 3.1 document, made from the table of routes: it cannot disagree with it.
+"""The OpenAPI document of this server, made from its table of routes.
 
-Source: OpenAPI Specification 3.1.0; its schemas are JSON Schema, draft 2020-12.
+So the two cannot disagree. What the answers lead to, and the headers that come with them, go
+with their shapes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 
-from chronos.api.answer import JSON
-from chronos.api.docs.document import CODES
+from chronos.api import answers
+from chronos.api.docs.samples import Samples
 from chronos.api.query import Parameter
 from chronos.api.routes import Route
 from chronos.wire.meaning import KEY_LENGTH_MAX
-from chronos.wire.problems import CONTENT_TYPE as PROBLEM_JSON
-from chronos.wire.problems import PROBLEMS, InputError
+from chronos.wire.openapi import (
+    JSON,
+    Code,
+    Document,
+    Operation,
+    Success,
+    document_of,
+    id_parameter,
+    parameter,
+)
+from chronos.wire.problems import PROBLEMS
 
-_REF: Final = "#/components/schemas/{name}"
-_ID_PARAMETER: Final = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"},
-}
-_KEY_PARAMETER: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Names this attempt; the same for each retry. Needed unless dry_run.",
-    "schema": {"type": "string", "pattern": f"^[!-~]{{1,{KEY_LENGTH_MAX}}}$"},
-}
-_IF_MATCH_PARAMETER: Final = {
-    "name": "If-Match",
-    "in": "header",
-    "required": False,
-    "description": "The version that the account must have, as its ETag has it.",
-    "schema": {"type": "string", "pattern": '^(\\*|"[1-9][0-9]{0,15}")$'},
-}
+_KEY_PARAMETER: Final = parameter(
+    "Idempotency-Key",
+    "header",
+    {"type": "string", "pattern": f"^[!-~]{{1,{KEY_LENGTH_MAX}}}$"},
+    text="Names this attempt; the same for each retry of it. A dry run does not look at it, "
+    "and may leave it out.",
+    required=True,
+)
+_IF_MATCH_PARAMETER: Final = parameter(
+    "If-Match",
+    "header",
+    {"type": "string", "pattern": '^(\\*|"[1-9][0-9]{0,15}")$'},
+    text="The version that the account must have, as its ETag has it.",
+)
 _OF_EVERY_ROUTE: Final = ("bad_request", "header_too_large", "internal_error", "unavailable")
-_OF_EVERY_KEY: Final = ("unauthenticated", "insufficient_scope", "not_acceptable")
+_OF_EVERY_KEY: Final = ("unauthenticated", "insufficient_scope")
 _OF_EVERY_BODY: Final = (
     "malformed_json",
     "duplicate_json_key",
@@ -50,33 +52,48 @@ _OF_EVERY_BODY: Final = (
     "too_deep",
     "idempotency_key_missing",
     "idempotency_key_invalid",
-    "request_timeout",
+    "if_match_invalid",
     "body_too_large",
     "unsupported_media_type",
     "unsupported_content_encoding",
     "expectation_failed",
     "schema_violation",
     "invalid_characters",
-    "currency_invalid",
-    "id_invalid",
-    "metadata_invalid",
     "idempotency_key_reused",
     "idempotency_in_progress",
 )
-
-
-class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A problem (RFC 9457); `code` is stable for ever."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    request_id: str
-    retryable: bool
-    errors: tuple[InputError, ...] = ()
+_OF_FIELDS: Final = (
+    ("currency", ("currency_invalid",)),
+    ("amount", ("amount_invalid", "amount_not_positive", "amount_too_large")),
+    ("overdraft_limit", ("amount_invalid", "amount_too_large")),
+    ("postings", ("amount_invalid", "amount_too_large", "id_invalid")),
+    ("id", ("id_invalid",)),
+    ("from", ("id_invalid",)),
+    ("to", ("id_invalid",)),
+    ("account", ("id_invalid",)),
+    ("transfer_id", ("id_invalid",)),
+    ("description", ("description_invalid",)),
+    ("metadata", ("metadata_invalid",)),
+    ("date", ("date_invalid",)),
+    ("expires_at", ("date_invalid",)),
+    ("opened_on", ("date_invalid",)),
+)
+"""What a field may be refused for, by the end of its name."""
+_ACCOUNT: Final = "/v1/accounts/{id}"
+_TRANSFER: Final = "/v1/transfers/{id}"
+_HOLD: Final = "/v1/holds/{id}"
+_LEADS_TO: Final[Mapping[type[msgspec.Struct] | None, Mapping[str, str]]] = {
+    answers.OpenedAccount: {_ACCOUNT: "/id"},
+    answers.ChangedAccount: {_ACCOUNT: "/id"},
+    answers.BookedTransfer: {_TRANSFER: "/id"},
+    answers.BookedEntry: {_TRANSFER: "/id"},
+    answers.PlacedHold: {_HOLD: "/id"},
+    answers.EndedHold: {_HOLD: "/id", _TRANSFER: "/transfer_id"},
+}
+"""Addresses that go on from an answer, and where in it their id is."""
+_TAGGED: Final = (answers.Account, answers.Balance)
+"""Answers whose ETag is the account's version."""
+_STORED: Final = frozenset({404, 409, 412, 422})
 
 
 def openapi_document(routes: Iterable[Route], *, version: str) -> bytes:
@@ -87,137 +104,112 @@ def openapi_document(routes: Iterable[Route], *, version: str) -> bytes:
         version: Version of Chronos.
     """
     table = tuple(routes)
-    document = {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Chronos command endpoint",
-            "version": version,
-            "description": "An event-sourced ledger. Amounts are whole minor units.",
-            "license": {"name": "MIT", "identifier": "MIT"},
-        },
-        "servers": [{"url": "/"}],
-        "paths": _paths(table),
-        "components": {
-            "schemas": _schemas(table),
-            "securitySchemes": {
-                "api_key": {"type": "http", "scheme": "bearer", "description": "An API key."}
-            },
-        },
-    }
+    document = document_of(
+        [_operation(route, table) for route in table],
+        title="Chronos command endpoint",
+        text="An event-sourced ledger. Amounts are whole minor units.",
+        version=version,
+    )
+    samples = Samples(document["components"]["schemas"])
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            _show_examples(operation, samples, path)
     return msgspec.json.encode(document)
 
 
-def _paths(routes: tuple[Route, ...]) -> dict[str, dict[str, Any]]:
-    paths: dict[str, dict[str, Any]] = defaultdict(dict)
-    for route in routes:
-        paths[route.path][route.method.lower()] = _operation(route)
-    return paths
+def _operation(route: Route, table: Sequence[Route]) -> Operation:
+    return Operation(
+        method=route.method,
+        path=route.path,
+        name=route.name,
+        summary=route.summary,
+        description="" if route.scope is None else f"Needs the scope {route.scope.value}.",
+        scope=None if route.scope is None else route.scope.value,
+        parameters=tuple(_parameters(route)),
+        body=route.body,
+        is_body_required=not route.body_optional,
+        successes=dict(_successes(route, _links(route, table))),
+        refusals=frozenset(_refusals(route)),
+        stored=_STORED if route.body is not None else frozenset(),
+    )
 
 
-def _operation(route: Route) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "operationId": route.name,
-        "summary": route.summary,
-        "parameters": _parameters(route),
-        "responses": _responses(route),
-        # Source: OpenAPI 3.1.0, Security Requirement Object: the roles that are required.
-        "security": [] if route.scope is None else [{"api_key": [route.scope.value]}],
-    }
-    if route.scope is not None:
-        operation["description"] = f"Needs the scope {route.scope.value}."
+def _parameters(route: Route) -> Iterator[Document]:
+    if "{id}" in route.path:
+        yield id_parameter("id", "Names what the address is about.")
     if route.body is not None:
-        operation["requestBody"] = {
-            "required": not route.body_optional,
-            "content": {JSON: {"schema": _reference(route.body)}},
-        }
-    return operation
-
-
-def _parameters(route: Route) -> list[dict[str, Any]]:
-    parameters: list[dict[str, Any]] = [_ID_PARAMETER] if "{id}" in route.path else []
-    if route.body is not None:
-        parameters.append(_KEY_PARAMETER)
+        yield _KEY_PARAMETER
     if route.takes_if_match:
-        parameters.append(_IF_MATCH_PARAMETER)
-    return parameters + [_query_parameter(parameter) for parameter in route.query]
+        yield _IF_MATCH_PARAMETER
+    for one in route.query:
+        yield _query_parameter(one)
 
 
-def _query_parameter(parameter: Parameter[object]) -> dict[str, Any]:
+def _query_parameter(one: Parameter[object]) -> Document:
+    return parameter(one.name, "query", one.schema(), text=one.text)
+
+
+def _links(route: Route, table: Iterable[Route]) -> dict[str, str]:
     return {
-        "name": parameter.name,
-        "in": "query",
-        "required": False,
-        "description": parameter.text,
-        "schema": parameter.schema(),
+        other.name: place
+        for address, place in _LEADS_TO.get(route.answer, {}).items()
+        for other in table
+        if other.path.startswith(address)
     }
 
 
-def _responses(route: Route) -> dict[str, Any]:
-    responses = {str(route.status): _success(route)}
-    if route.status == 201:
-        responses["200"] = _success(route) | {"description": "The outcome of a dry run."}
-    codes: dict[int, list[str]] = defaultdict(list)
+def _successes(route: Route, links: dict[str, str]) -> Iterator[tuple[int, Success]]:
+    creates = route.status == HTTPStatus.CREATED
+    replays = () if route.body is None else ("Idempotent-Replayed",)
+    yield (
+        route.status,
+        Success(
+            shape=route.answer,
+            description=HTTPStatus(route.status).phrase,
+            media_types=(route.media_type, *route.other_media_types),
+            headers=("Location",) if creates else ("ETag",) if route.answer in _TAGGED else (),
+            optional_headers=replays,
+            links=links,
+        ),
+    )
+    if creates:
+        preview = Success(shape=route.answer, description="The outcome of a dry run.")
+        yield HTTPStatus.OK, preview
+
+
+def _refusals(route: Route) -> Iterator[Code]:
     for code in _codes(route):
-        codes[_status(route, code)].append(code)
-    for status in sorted(codes):
-        responses[str(status)] = {
-            "description": f"{HTTPStatus(status).phrase}: {', '.join(sorted(codes[status]))}.",
-            "content": {PROBLEM_JSON: {"schema": _reference(ProblemDocument)}},
-            CODES: sorted(codes[status]),
-        }
-    return responses
+        is_of_path = code == "account_not_found" and route.path.startswith(_ACCOUNT)
+        yield (HTTPStatus.NOT_FOUND if is_of_path else PROBLEMS[code].status), code
+    if "{id}" in route.path:
+        yield HTTPStatus.NOT_FOUND, "id_invalid"
+        yield HTTPStatus.NOT_FOUND, "not_found"
 
 
 def _codes(route: Route) -> set[str]:
-    codes = {*_OF_EVERY_ROUTE, *route.refusals, "invalid_parameter"}
+    codes = {*_OF_EVERY_ROUTE, *route.refusals, "invalid_parameter", "request_timeout"}
+    if route.answer is not None:
+        codes.add("not_acceptable")
     if route.scope is not None:
         codes.update(_OF_EVERY_KEY)
     if route.body is not None:
         codes.update(_OF_EVERY_BODY)
-    if "{id}" in route.path:
-        codes.add("id_invalid")
-    if route.takes_if_match:
-        codes.update(("if_match_invalid", "version_conflict"))
+        for field in msgspec.structs.fields(route.body):
+            codes.update(_codes_of_field(field.encode_name))
     return codes
 
 
-def _status(route: Route, code: str) -> int:
-    if route.body is None and code in ("account_not_found", "id_invalid"):
-        return int(HTTPStatus.NOT_FOUND)
-    return PROBLEMS[code].status
+def _codes_of_field(name: str) -> Iterator[str]:
+    for ending, codes in _OF_FIELDS:
+        if name.endswith(ending):
+            yield from codes
 
 
-def _success(route: Route) -> dict[str, Any]:
-    schema: Mapping[str, Any] = {} if route.answer is None else _reference(route.answer)
-    content: dict[str, Any] = {route.media_type: {"schema": schema}}
-    for media_type in route.other_media_types:
-        content[media_type] = {"schema": {"type": "string"}}
-    return {"description": HTTPStatus(route.status).phrase, "content": content}
-
-
-def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:
-    return {"$ref": _REF.format(name=shape.__name__)}
-
-
-def _schemas(routes: tuple[Route, ...]) -> dict[str, Any]:
-    shapes: list[type[msgspec.Struct]] = [ProblemDocument]
-    for route in routes:
-        shapes.extend(shape for shape in (route.body, route.answer) if shape is not None)
-    _, schemas = msgspec.json.schema_components(
-        dict.fromkeys(shapes), ref_template=_REF.format(name="{name}")
-    )
-    _to_json_schema_patterns(schemas)
-    return schemas
-
-
-def _to_json_schema_patterns(node: Any) -> None:
-    """Rewrites Python's end of text as that of ECMA 262, which JSON Schema uses."""
-    if isinstance(node, dict):
-        pattern = node.get("pattern")
-        if isinstance(pattern, str):
-            node["pattern"] = pattern.replace(r"\Z", "$")
-        for member in node.values():
-            _to_json_schema_patterns(member)
-    elif isinstance(node, list):
-        for member in node:
-            _to_json_schema_patterns(member)
+def _show_examples(operation: dict[str, Any], samples: Samples, path: str) -> None:
+    """Adds an example to a body and to an id in a path, the ones that the page shows."""
+    for one in operation["parameters"]:
+        if one["in"] == "path":
+            one["example"] = samples.member(one["name"], one["schema"], of=path)
+    if "requestBody" in operation:
+        media = operation["requestBody"]["content"][JSON]
+        media["example"] = samples.body(media["schema"])

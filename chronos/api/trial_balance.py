@@ -31,12 +31,13 @@ async def show_trial_balance(services: Services, exchange: Exchange) -> Answer:
 
 
 def _line(line: books.TrialBalanceLine) -> TrialBalanceLine:
-    chart = CHART[AccountKind(line.kind)]
+    kind = AccountKind(line.kind)
+    chart = CHART[kind]
     return TrialBalanceLine(
         currency=line.currency,
-        kind=line.kind,
-        account_class=chart.account_class.value,
-        normal_side=chart.normal_side.value,
+        kind=kind,
+        account_class=chart.account_class,
+        normal_side=chart.normal_side,
         accounts=line.accounts,
         booked=line.booked,
         debit=max(0, -line.booked),

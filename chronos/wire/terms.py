@@ -28,7 +28,10 @@ POSTINGS_MAX = 100
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Chosen by the client, or generated.")]
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Minor units.")]
 Limit = Annotated[int, Meta(ge=0, le=AMOUNT_MAX, description="Minor units below zero.")]
-CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217, in use.")]
+CurrencyCode = Annotated[
+    str,
+    Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217; /v1/currencies lists those in use."),
+]
 Description = Annotated[
     str, Meta(max_length=DESCRIPTION_LENGTH_MAX, pattern=TEXT_PATTERN, description="One line.")
 ]
@@ -45,7 +48,12 @@ ExpectedVersions = Annotated[
 ]
 Signed = Annotated[
     int,
-    Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="Minor units; a credit is positive."),
+    Meta(
+        ge=-AMOUNT_MAX,
+        le=AMOUNT_MAX,
+        description="Minor units, not zero; a credit is positive.",
+        extra_json_schema={"not": {"const": 0}},
+    ),
 ]
 Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339.")]
 Key = Annotated[

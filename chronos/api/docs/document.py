@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from chronos.api.answer import JSON
 from chronos.api.docs.shapes import Schema
-
-CODES: Final = "x-problem-codes"
+from chronos.wire.openapi import CODES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,11 @@ from typing import Any
 
 from chronos.api.answer import JSON
 from chronos.api.docs.calls import curl, json_text
-from chronos.api.docs.document import CODES, Operation, schema_in
+from chronos.api.docs.document import Operation, schema_in
 from chronos.api.docs.markup import NOTHING, Html, join, tag
 from chronos.api.docs.samples import Samples
 from chronos.api.docs.shapes import resolved, rows, shape_table, type_of
+from chronos.wire.openapi import CODES
 
 
 def operation_section(

@@ -11,6 +11,7 @@ from chronos.api.docs.shapes import Schema, resolved
 
 _DEPTH_MAX: Final = 6
 _OPTIONAL_SHOWN: Final = frozenset({"description"})
+_SELDOM_SENT: Final = frozenset({"expected_versions"})
 _LINES: Final = ({"account": "alice", "amount": -12500}, {"account": "bob", "amount": 12500})
 _BATCH: Final = [
     {"type": "transfer", "from": "alice", "to": "bob", "amount": 12500, "currency": "EUR"},
@@ -50,7 +51,7 @@ _SAMPLES: Final[dict[str, tuple[Any, ...]]] = {
     "reverses": (None,),
     "sell_amount": (12500,),
     "source": ("journal",),
-    "to": ("bob",),
+    "transfer_id": ("trf_01kjqz8r5d2m7",),
     "value_date": ("2026-03-02",),
     "version": (7,),
 }
@@ -66,14 +67,14 @@ class Samples:
     def body(self, schema: Schema) -> Any:
         """Makes a body: what is required, and what most people would add.
 
-        A shape that asks for one member or none is shown whole.
+        A shape that asks for one member or none is shown whole, but for what is seldom sent.
         """
         shape = resolved(schema, self.shapes)
         members: Mapping[str, Schema] = shape.get("properties", {})
         required = shape.get("required", ())
         shown = [name for name in members if name in required or name in _OPTIONAL_SHOWN]
         if len(required) < 2:
-            shown = list(members)
+            shown = [name for name in members if name not in _SELDOM_SENT]
         return {name: self.member(name, members[name], of=_title(shape)) for name in shown}
 
     def answer(self, schema: Schema) -> Any:
@@ -152,5 +153,10 @@ def sample_status(subject: str) -> str:
     return next((status for word, status in words.items() if word in lower), "open")
 
 
-_OF_SUBJECT: Final = {"id": sample_id, "status": sample_status}
+def sample_payee(subject: str) -> str:
+    """Gives the account that is paid: an exchange pays one in another currency."""
+    return "alice-usd" if "exchange" in subject.lower() else "bob"
+
+
+_OF_SUBJECT: Final = {"id": sample_id, "status": sample_status, "to": sample_payee}
 _TEXTS: Final = ("text", "2026-03-02", "2026-03-02T12:00:00Z", "EUR", "a1")

@@ -135,3 +135,79 @@ def test_bounds_reach_the_document_in_the_form_of_json_schema(document):
 def test_every_code_of_the_table_is_a_known_problem():
     for route in ROUTES:
         assert set(route.refusals) <= PROBLEMS.keys()
+
+
+def operations(document):
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            yield path, operation
+
+
+def test_every_answer_of_the_document_names_its_request(document):
+    for _, operation in operations(document):
+        for response in operation["responses"].values():
+            assert response["headers"]["X-Request-Id"]["required"] is True
+
+
+def test_what_is_created_has_a_place_and_leads_on(document):
+    names = {operation["operationId"] for _, operation in operations(document)}
+    created = [
+        one["responses"]["201"] for _, one in operations(document) if "201" in one["responses"]
+    ]
+
+    assert len(created) == 6
+    for response in created:
+        assert response["headers"]["Location"]["required"] is True
+        assert response["headers"]["Idempotent-Replayed"]["required"] is False
+        assert response["links"].keys() <= names
+        assert {link["parameters"]["id"] for link in response["links"].values()} == {
+            "$response.body#/id"
+        }
+
+
+def test_a_capture_leads_to_its_hold_and_to_the_transfer_that_it_made(document):
+    operation = document["paths"]["/v1/holds/{id}/capture"]["post"]
+    links = operation["responses"]["200"]["links"]
+
+    assert links["show_hold"]["parameters"] == {"id": "$response.body#/id"}
+    assert links["show_transfer"]["parameters"] == {"id": "$response.body#/transfer_id"}
+
+
+def test_a_refusal_says_which_codes_it_may_carry_and_what_comes_with_them(document):
+    prefix = "urn:chronos:problem:"
+    for _, operation in operations(document):
+        for status, response in operation["responses"].items():
+            if "application/problem+json" not in response["content"]:
+                continue
+            members = response["content"]["application/problem+json"]["schema"]["properties"]
+            codes = members["code"]["enum"]
+            assert codes == response["x-problem-codes"] == sorted(set(codes))
+            assert members["type"]["enum"] == [prefix + code for code in codes]
+            assert members["status"]["const"] == int(status)
+            needed = {
+                "401": "WWW-Authenticate",
+                "403": "WWW-Authenticate",
+                "503": "Retry-After",
+            }
+            assert status not in needed or response["headers"][needed[status]]["required"]
+
+
+def test_what_is_wrong_with_the_path_is_404_and_with_the_body_422(document):
+    close = document["paths"]["/v1/accounts/{id}/close"]["post"]["responses"]
+    transfer = document["paths"]["/v1/transfers"]["post"]["responses"]
+    capture = document["paths"]["/v1/holds/{id}/capture"]["post"]["responses"]
+
+    assert {"account_not_found", "id_invalid"} <= set(close["404"]["x-problem-codes"])
+    assert "account_not_found" not in close["422"]["x-problem-codes"]
+    assert {"account_not_found", "id_invalid"} <= set(transfer["422"]["x-problem-codes"])
+    assert "404" not in transfer
+    assert {"hold_not_found", "id_invalid"} <= set(capture["404"]["x-problem-codes"])
+    assert "account_not_found" in capture["422"]["x-problem-codes"]
+
+
+def test_every_body_and_every_id_in_a_path_has_an_example(document):
+    for path, operation in operations(document):
+        for parameter in operation["parameters"]:
+            assert parameter["in"] != "path" or parameter["example"], path
+        if "requestBody" in operation:
+            assert operation["requestBody"]["content"]["application/json"]["example"], path
