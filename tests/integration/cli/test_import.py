@@ -5,9 +5,8 @@ import json
 import asyncpg
 import pytest
 
-from tests.integration.api.conftest import own_database
 from tests.integration.api.running import make_key, running_api
-from tests.integration.cli.bank import NOWHERE, write_addresses
+from tests.integration.cli.bank import NOWHERE, own_database, write_addresses
 
 __all__ = ["own_database"]
 
