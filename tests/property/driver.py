@@ -69,6 +69,10 @@ class Driver(Protocol):
 
     has_own_clock: bool
     """Whether the machine may move the bank's clock, and so let holds expire."""
+    has_shapes: bool
+    """Whether requests are checked for their shape."""
+    minute: timedelta
+    """The unit in which holds expire."""
 
     def own(self, name: str) -> str:
         """Makes a name that no other example has."""
@@ -99,6 +103,8 @@ class MemoryDriver:
 
     bank: MemoryBank = field(default_factory=MemoryBank.empty)
     has_own_clock: bool = True
+    has_shapes: bool = False
+    minute: timedelta = timedelta(minutes=1)
     rows: list[EventRow] = field(default_factory=list)
     positions: dict[bytes, int] = field(default_factory=dict)
 

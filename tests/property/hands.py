@@ -122,7 +122,7 @@ class Hands(Teller):
     def instant(self, minutes: int | None) -> datetime | None:
         if minutes is None:
             return None
-        return self.driver.moment().now + timedelta(minutes=minutes)
+        return self.driver.moment().now + minutes * self.driver.minute
 
     def entry_id(self, manner: Manner = PLAIN) -> str:
         return self.name_for("entry", manner.taken_id)

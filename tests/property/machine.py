@@ -18,7 +18,7 @@ from chronos.domain.account import FreezeScope
 from chronos.domain.chart import AccountKind
 from tests import builders
 from tests import commands as plain
-from tests.property.driver import Several
+from tests.property.driver import Several, Single
 from tests.property.examples import (
     AMOUNT,
     CURRENCIES,
@@ -31,6 +31,7 @@ from tests.property.examples import (
     PORTION,
     POSTINGS,
     SEAT,
+    SHAPELESS,
     rarely,
 )
 from tests.property.hands import Hands
@@ -155,6 +156,17 @@ class Commands(Hands):
                 return self.transfer(source, nobody, 1)
             case _:
                 return self.transfer(nobody, destination, 1)
+
+    @precondition(lambda self: self.driver.has_shapes)
+    @rule(source=accounts, seat=SEAT, amount=st.sampled_from(SHAPELESS))
+    def pay_an_amount_that_is_none(self, source, seat, amount):
+        """Such a request is not decided: nothing is kept under its key."""
+        command = builders.transfer(
+            source, self.partner(source, seat), amount, currency=self.currency(source)
+        )
+        answer = self.send_again(Single(self.fresh("key-"), command))
+        code = "amount_too_large" if amount > 0 else "amount_not_positive"
+        assert (answer.status, answer.code) == (422, code)
 
     @rule(
         target=entries,

@@ -59,6 +59,8 @@ class Teller(RuleBasedStateMachine):
         self.queue: list[Foretold] = []
         """Requests that will share a transaction; the model has done them already."""
         self.queue_size = 1
+        self.is_sound = True
+        """Whether everything that was compared so far agreed."""
         self.count = 0
 
     def make_driver(self) -> Driver:
@@ -103,6 +105,7 @@ class Teller(RuleBasedStateMachine):
         queue, self.queue, self.queue_size = self.queue, [], 1
         if not queue:
             return
+        self.is_sound = False
         code = self.previewed(queue[0].request)
         answers = self.driver.send([foretold.request for foretold in queue])
         assert code == SKIPPED or code == answers[0].code
@@ -115,6 +118,7 @@ class Teller(RuleBasedStateMachine):
         for row in rows:
             self.witness.see(row)
         self.projector.publish(rows)
+        self.is_sound = True
 
     def previewed(self, request: Request) -> str | None:
         """Asks now and then what would become of a command; a preview knows no keys."""

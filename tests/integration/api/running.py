@@ -129,6 +129,10 @@ class Inspector:
         rows = self._runner.run(self._connection.fetch(query, *arguments, timeout=20))
         return [tuple(row) for row in rows]
 
+    def execute(self, script: str) -> None:
+        """Runs statements that give nothing."""
+        self._runner.run(self._connection.execute(script, timeout=20))
+
 
 def is_ready(admin_port: int) -> bool:
     try:
