@@ -11,6 +11,7 @@ from chronos.client.answers import Balance as Answered
 from chronos.client.ledger_client import LedgerClient
 from chronos.client.refusals import Refused
 from chronos.errors import Unavailable
+from chronos.mirror.accounts import AccountIndex
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.redis import RedisMirror
 from chronos.wire.balance import Balance
@@ -73,19 +74,20 @@ class ElasticsearchCopy:
 
     name = "elasticsearch"
 
-    def __init__(self, mirror: ElasticsearchMirror) -> None:
-        self._mirror = mirror
+    def __init__(
+        self, mirror: ElasticsearchMirror, *, accounts: AccountIndex | None = None
+    ) -> None:
+        # A rebuild has the index looked at that is not current yet.
+        self._accounts = accounts or mirror.accounts
 
     async def read_many(self, account_ids: Sequence[str]) -> list[Shown | None]:
         """Reads accounts in the order asked."""
-        return [
-            _shown(balance) for balance in await self._mirror.accounts.read_many(account_ids)
-        ]
+        return [_shown(balance) for balance in await self._accounts.read_many(account_ids)]
 
     async def account_ids(self) -> AsyncIterator[str]:
         """Yields every account in the index."""
-        await self._mirror.accounts.refresh()
-        async for balance in self._mirror.accounts.scan():
+        await self._accounts.refresh()
+        async for balance in self._accounts.scan():
             yield balance.account_id
 
 

@@ -119,6 +119,47 @@ class EntryIndex:
         hits = answer.get("hits", {}).get("hits", ())
         return int(hits[0]["sort"][0]) if hits else 0
 
+    async def heads_of(self, account_ids: Sequence[str]) -> dict[str, EntryHead]:
+        """Gives count and last version of those of the named accounts that have entries.
+
+        Raises:
+            Unavailable: Elasticsearch does not answer.
+        """
+        accounts = {
+            "terms": {"field": "account_id", "size": max(1, len(account_ids))},
+            "aggregations": _HEAD,
+        }
+        with guarded():
+            answer = await self._client.search(
+                index=self._alias,
+                size=0,
+                query={"terms": {"account_id": list(account_ids)}},
+                aggregations={"heads": accounts},
+                track_total_hits=False,
+            )
+        return {
+            bucket["key"]: EntryHead(
+                account_id=bucket["key"],
+                events=bucket["doc_count"],
+                version=int(bucket["version"]["value"]),
+            )
+            for bucket in answer["aggregations"]["heads"]["buckets"]
+        }
+
+    async def has_all_until(self, account_id: str, version: int) -> bool:
+        """Tells whether a search finds every entry of an account up to a version.
+
+        Raises:
+            Unavailable: Elasticsearch does not answer.
+        """
+        of_account = {"term": {"account_id": account_id}}
+        older = {"range": {"version": {"lte": version}}}
+        with guarded():
+            answer = await self._client.count(
+                index=self._alias, query={"bool": {"filter": [of_account, older]}}
+            )
+        return int(answer["count"]) == version
+
     async def count(self) -> int:
         """Counts the entries that a search finds."""
         with guarded():

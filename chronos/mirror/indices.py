@@ -26,14 +26,15 @@ from chronos.mirror.guard import SearchRefused, guarded
 from chronos.wire.topics import Names
 
 GENERATION_FIRST = 1
-_FILLED = "filled"
-_CREATE_DEADLINE_S = 30.0
+FILLED = "filled"
+CREATE_DEADLINE_S = 30.0
 
+REFRESH_INTERVAL = "500ms"
 _SETTINGS: dict[str, Any] = {
     "number_of_shards": 1,
     # No copy on a single node, one where there is a second node to hold it.
     "auto_expand_replicas": "0-1",
-    "refresh_interval": "500ms",
+    "refresh_interval": REFRESH_INTERVAL,
 }
 _KEYWORD = {"type": "keyword"}
 _LONG = {"type": "long"}
@@ -133,10 +134,7 @@ async def ensure_indices(client: AsyncElasticsearch, names: Names) -> list[str]:
         InvariantBroken: An existing index contradicts the mapping; it has to be rebuilt.
     """
     made: list[str] = []
-    for plan in (
-        _Plan(alias=names.entries_alias, mapping=ENTRIES_MAPPING),
-        _Plan(alias=names.accounts_alias, mapping=ACCOUNTS_MAPPING),
-    ):
+    for plan in _plans(names):
         await _put_template(client, plan)
         if await _alias_exists(client, plan.alias):
             await _add_new_fields(client, plan)
@@ -144,6 +142,16 @@ async def ensure_indices(client: AsyncElasticsearch, names: Names) -> list[str]:
             made.append(await create_index(client, plan.alias, generation=GENERATION_FIRST))
             await point_alias(client, plan.alias, made[-1])
     return made
+
+
+async def put_templates(client: AsyncElasticsearch, names: Names) -> None:
+    """Makes the templates, or brings them to this version; no index is touched.
+
+    Raises:
+        Unavailable: Elasticsearch does not answer.
+    """
+    for plan in _plans(names):
+        await _put_template(client, plan)
 
 
 def index_name(alias: str, generation: int) -> str:
@@ -156,7 +164,7 @@ async def create_index(client: AsyncElasticsearch, alias: str, *, generation: in
     name = index_name(alias, generation)
     try:
         with guarded():
-            await client.options(request_timeout=_CREATE_DEADLINE_S).indices.create(index=name)
+            await client.options(request_timeout=CREATE_DEADLINE_S).indices.create(index=name)
     except SearchRefused as refusal:
         if "resource_already_exists_exception" not in str(refusal):
             raise
@@ -166,7 +174,7 @@ async def create_index(client: AsyncElasticsearch, alias: str, *, generation: in
 async def point_alias(client: AsyncElasticsearch, alias: str, index: str) -> None:
     """Moves the alias to one index, in one step: no reader finds none, none finds two."""
     with guarded():
-        await client.options(request_timeout=_CREATE_DEADLINE_S).indices.update_aliases(
+        await client.options(request_timeout=CREATE_DEADLINE_S).indices.update_aliases(
             actions=[
                 {"remove": {"index": f"{alias}-v*", "alias": alias, "must_exist": False}},
                 {"add": {"index": index, "alias": alias, "is_write_index": True}},
@@ -179,14 +187,14 @@ async def is_filled(client: AsyncElasticsearch, alias: str) -> bool:
     with guarded():
         answer = await client.indices.get_mapping(index=alias)
     (index,) = answer.values()
-    return bool(index["mappings"].get("_meta", {}).get(_FILLED))
+    return bool(index["mappings"].get("_meta", {}).get(FILLED))
 
 
 async def mark_filled(client: AsyncElasticsearch, alias: str) -> None:
     """Notes in the index behind an alias that it was filled from its source."""
     with guarded():
-        await client.options(request_timeout=_CREATE_DEADLINE_S).indices.put_mapping(
-            index=alias, write_index_only=True, meta={_FILLED: True}
+        await client.options(request_timeout=CREATE_DEADLINE_S).indices.put_mapping(
+            index=alias, write_index_only=True, meta={FILLED: True}
         )
 
 
@@ -198,15 +206,22 @@ async def delete_indices(client: AsyncElasticsearch, names: Names) -> None:
                 index=f"{alias}-v*", filter_path=["*.aliases"], expand_wildcards="all"
             )
             if found:
-                await client.options(request_timeout=_CREATE_DEADLINE_S).indices.delete(
+                await client.options(request_timeout=CREATE_DEADLINE_S).indices.delete(
                     index=sorted(found)
                 )
             await client.options(ignore_status=404).indices.delete_index_template(name=alias)
 
 
+def _plans(names: Names) -> tuple[_Plan, ...]:
+    return (
+        _Plan(alias=names.entries_alias, mapping=ENTRIES_MAPPING),
+        _Plan(alias=names.accounts_alias, mapping=ACCOUNTS_MAPPING),
+    )
+
+
 async def _put_template(client: AsyncElasticsearch, plan: _Plan) -> None:
     with guarded():
-        await client.options(request_timeout=_CREATE_DEADLINE_S).indices.put_index_template(
+        await client.options(request_timeout=CREATE_DEADLINE_S).indices.put_index_template(
             name=plan.alias,
             index_patterns=[f"{plan.alias}-v*"],
             template={"settings": {"index": _SETTINGS}, "mappings": plan.mapping},
@@ -223,7 +238,7 @@ async def _alias_exists(client: AsyncElasticsearch, alias: str) -> bool:
 async def _add_new_fields(client: AsyncElasticsearch, plan: _Plan) -> None:
     try:
         with guarded():
-            await client.options(request_timeout=_CREATE_DEADLINE_S).indices.put_mapping(
+            await client.options(request_timeout=CREATE_DEADLINE_S).indices.put_mapping(
                 index=plan.alias,
                 write_index_only=True,
                 dynamic=plan.mapping["dynamic"],
@@ -231,7 +246,6 @@ async def _add_new_fields(client: AsyncElasticsearch, plan: _Plan) -> None:
             )
     except SearchRefused as refusal:
         raise InvariantBroken(
-            f"The index behind {plan.alias} contradicts this version's mapping: delete it and"
-            " the mirror's consumer group, and the next start fills a new one from Kafka."
-            f" {refusal}"
+            f"The index behind {plan.alias} contradicts this version's mapping: run"
+            f" `chronos rebuild elasticsearch`. {refusal}"
         ) from refusal

@@ -1,0 +1,148 @@
+"""Generations of the indices: a new one is filled unseen, then takes over in one step.
+
+Three aliases tell where a rebuild is, so nothing has to be remembered elsewhere:
+`{alias}-next` is the generation that is being filled, `{alias}` the one that is read and
+written, `{alias}-old` those that were, until somebody drops them. A generation made by a
+rebuild says so in its `_meta`, and says that it is filled only when it has also caught up with
+what went to the old one during the change: until then the mirror would fill it itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elasticsearch import AsyncElasticsearch
+
+from chronos.mirror.guard import guarded
+from chronos.mirror.indices import (
+    CREATE_DEADLINE_S,
+    FILLED,
+    REFRESH_INTERVAL,
+    create_index,
+    index_name,
+    put_templates,
+)
+from chronos.wire.topics import Names
+
+_REBUILT = "rebuilt"
+
+
+class Generations:
+    """The generations of both indices of one namespace.
+
+    Every method raises `Unavailable` when Elasticsearch does not answer.
+    """
+
+    def __init__(self, client: AsyncElasticsearch, names: Names) -> None:
+        self._client = client
+        self._slow = client.options(request_timeout=CREATE_DEADLINE_S)
+        self._aliases = (names.entries_alias, names.accounts_alias)
+        self._names = names
+
+    async def begin(self) -> None:
+        """Makes a next generation of each index, or goes on with the one that is there."""
+        await put_templates(self._client, self._names)
+        for alias in self._aliases:
+            if await self._behind(next_alias(alias)):
+                continue
+            name = await create_index(
+                self._client, alias, generation=await self._newest(alias) + 1
+            )
+            with guarded():
+                await self._slow.indices.put_mapping(index=name, meta={_REBUILT: True})
+            await self._set_refresh(name, "-1")
+            await self._change([{"add": {"index": name, "alias": next_alias(alias)}}])
+
+    async def switch(self) -> list[str]:
+        """Has the next generations take over, both in one step.
+
+        Returns:
+            The indices that were current; they are kept.
+        """
+        actions: list[dict[str, Any]] = []
+        former: list[str] = []
+        for alias in self._aliases:
+            (new,) = await self._behind(next_alias(alias))
+            await self._set_refresh(new, REFRESH_INTERVAL)
+            olds = [name for name in await self._behind(alias) if name != new]
+            former += olds
+            actions += [{"remove": {"index": name, "alias": alias}} for name in olds]
+            actions += [{"add": {"index": name, "alias": old_alias(alias)}} for name in olds]
+            actions.append({"add": {"index": new, "alias": alias, "is_write_index": True}})
+            actions.append({"remove": {"index": new, "alias": next_alias(alias)}})
+        await self._change(actions)
+        return former
+
+    async def is_catching_up(self) -> bool:
+        """Tells whether a rebuild ended after it took over and before it had caught up."""
+        for alias in self._aliases:
+            for name in await self._behind(alias):
+                meta = await self._meta(name)
+                if meta.get(_REBUILT) and not meta.get(FILLED):
+                    return not await self._behind(next_alias(alias))
+        return False
+
+    async def abandon(self) -> None:
+        """Deletes the next generations."""
+        for alias in self._aliases:
+            await self._delete(await self._behind(next_alias(alias)))
+
+    async def drop_old(self) -> list[str]:
+        """Deletes the generations that were kept, and gives their names."""
+        dropped: list[str] = []
+        for alias in self._aliases:
+            current = await self._behind(alias)
+            dropped += [n for n in await self._behind(old_alias(alias)) if n not in current]
+        await self._delete(dropped)
+        return dropped
+
+    async def _newest(self, alias: str) -> int:
+        with guarded():
+            found = await self._client.indices.get(
+                index=f"{alias}-v*", filter_path=["*.aliases"], expand_wildcards="all"
+            )
+        head = index_name(alias, 0)[:-1]
+        numbers = [name.removeprefix(head) for name in dict(found)]
+        return max((int(number) for number in numbers if number.isdigit()), default=0)
+
+    async def _behind(self, alias: str) -> list[str]:
+        with guarded():
+            answer = await self._client.options(ignore_status=404).indices.get_alias(name=alias)
+        return sorted(name for name, said in dict(answer).items() if _is_index(said))
+
+    async def _meta(self, name: str) -> dict[str, Any]:
+        with guarded():
+            answer = await self._client.indices.get_mapping(index=name)
+        found: dict[str, Any] = answer[name]["mappings"].get("_meta", {})
+        return found
+
+    async def _set_refresh(self, name: str, interval: str) -> None:
+        with guarded():
+            await self._slow.indices.put_settings(
+                index=name, settings={"index": {"refresh_interval": interval}}
+            )
+            await self._slow.indices.refresh(index=name)
+
+    async def _change(self, actions: list[dict[str, Any]]) -> None:
+        with guarded():
+            await self._slow.indices.update_aliases(actions=actions)
+
+    async def _delete(self, names: list[str]) -> None:
+        if names:
+            with guarded():
+                await self._slow.indices.delete(index=names, ignore_unavailable=True)
+
+
+def next_alias(alias: str) -> str:
+    """Names the generation that is being filled."""
+    return f"{alias}-next"
+
+
+def old_alias(alias: str) -> str:
+    """Names the generations that were read before."""
+    return f"{alias}-old"
+
+
+def _is_index(said: Any) -> bool:
+    # Where there is none, the answer is an error with the members `error` and `status`.
+    return isinstance(said, dict) and "aliases" in said
