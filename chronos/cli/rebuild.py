@@ -21,6 +21,7 @@ from rich.progress import (
 
 from chronos.audit.rebuild import Progress as Told
 from chronos.audit.rebuild_elasticsearch import drop_old_indices, rebuild_elasticsearch
+from chronos.audit.rebuild_redis import drop_old_balances, rebuild_redis
 from chronos.cli.instance import find_instance
 from chronos.cli.show import instance_options, print_json, run
 
@@ -53,6 +54,27 @@ def elasticsearch(data: Path | None, *, drop_old: bool, as_json: bool) -> None:
     _rebuild(
         "elasticsearch",
         lambda told: rebuild_elasticsearch(instance.postgres_dsn, url, names, progress=told),
+        as_json=as_json,
+    )
+
+
+@command.command()
+@drop_option
+@instance_options
+def redis(data: Path | None, *, drop_old: bool, as_json: bool) -> None:
+    """Make the balances in Redis anew; the balances workers may run."""
+    instance = find_instance(data)
+    url, names = instance.redis_url, instance.names
+    if drop_old:
+
+        async def drop() -> list[str]:
+            return [f"{await drop_old_balances(url, names):,} balances"]
+
+        _drop("redis", drop, as_json=as_json)
+        return
+    _rebuild(
+        "redis",
+        lambda told: rebuild_redis(instance.postgres_dsn, url, names, progress=told),
         as_json=as_json,
     )
 

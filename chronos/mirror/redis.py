@@ -31,7 +31,7 @@ from chronos.wire.topics import Names
 WRITE_BALANCES_MAX = 500
 READ_BALANCES_MAX = 500
 _READ_DEADLINE_S = 1.0
-_WRITE_DEADLINE_S = 5.0
+WRITE_DEADLINE_S = 5.0
 _CONNECTIONS_MAX = 16
 
 # KEYS[1] the account's hash; ARGV[1] the version; ARGV[2] field, value, field, value ... as one
@@ -53,19 +53,18 @@ _packer = msgspec.msgpack.Encoder()
 
 
 class RedisMirror:
-    """Reads and writes balances in Redis; a greater version wins."""
+    """Reads and writes balances in Redis; a greater version wins.
 
-    def __init__(self, url: str, names: Names) -> None:
+    Args:
+        url: Redis.
+        names: Gives the keys.
+        generation: Which copy of the balances; the current one when not named.
+    """
+
+    def __init__(self, url: str, names: Names, *, generation: str = "") -> None:
         self._names = names
-        self._client: Any = Redis.from_url(
-            url,
-            protocol=2,
-            socket_timeout=_WRITE_DEADLINE_S,
-            socket_connect_timeout=_READ_DEADLINE_S,
-            max_connections=_CONNECTIONS_MAX,
-            # A connection that Redis closed while idle is opened again, once.
-            retry=Retry(NoBackoff(), 1),
-        )
+        self._generation = generation
+        self._client = open_client(url)
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -77,7 +76,7 @@ class RedisMirror:
         Raises:
             Unavailable: None came in time.
         """
-        async with _deadline(_READ_DEADLINE_S):
+        async with deadline(_READ_DEADLINE_S):
             await self._client.ping()
 
     async def write_many(self, balances: Iterable[Balance]) -> int:
@@ -92,7 +91,7 @@ class RedisMirror:
         pending = list(balances)
         written = 0
         for start in range(0, len(pending), WRITE_BALANCES_MAX):
-            async with _deadline(_WRITE_DEADLINE_S):
+            async with deadline(WRITE_DEADLINE_S):
                 written += await self._write_page(pending[start : start + WRITE_BALANCES_MAX])
         return written
 
@@ -102,8 +101,8 @@ class RedisMirror:
         Raises:
             Unavailable: Redis did not answer in time.
         """
-        async with _deadline(_READ_DEADLINE_S):
-            fields = await self._client.hgetall(self._names.balance_key(account_id))
+        async with deadline(_READ_DEADLINE_S):
+            fields = await self._client.hgetall(self._key(account_id))
         return from_fields(fields) if fields else None
 
     async def read_many(self, account_ids: Sequence[str]) -> list[Balance | None]:
@@ -114,10 +113,10 @@ class RedisMirror:
         """
         found: list[Balance | None] = []
         for start in range(0, len(account_ids), READ_BALANCES_MAX):
-            async with _deadline(_WRITE_DEADLINE_S):
+            async with deadline(WRITE_DEADLINE_S):
                 pipe = self._client.pipeline(transaction=False)
                 for account_id in account_ids[start : start + READ_BALANCES_MAX]:
-                    pipe.hgetall(self._names.balance_key(account_id))
+                    pipe.hgetall(self._key(account_id))
                 pages = await pipe.execute()
             found.extend(from_fields(fields) if fields else None for fields in pages)
         return found
@@ -128,11 +127,11 @@ class RedisMirror:
         Raises:
             Unavailable: Redis did not answer in time.
         """
-        pattern = _escape_glob(self._names.balance_key("")) + "*"
-        prefix = len(self._names.balance_key(""))
+        pattern = escape_glob(self._key("")) + "*"
+        prefix = len(self._key(""))
         cursor = 0
         while True:
-            async with _deadline(_WRITE_DEADLINE_S):
+            async with deadline(WRITE_DEADLINE_S):
                 cursor, keys = await self._client.scan(
                     cursor, match=pattern, count=READ_BALANCES_MAX
                 )
@@ -141,6 +140,9 @@ class RedisMirror:
                     yield balance
             if cursor == 0:
                 return
+
+    def _key(self, account_id: str) -> str:
+        return self._names.balance_key(account_id, self._generation)
 
     async def _write_page(self, page: Sequence[Balance]) -> int:
         answers = await self._send(page)
@@ -156,7 +158,7 @@ class RedisMirror:
     async def _send(self, page: Sequence[Balance]) -> list[Any]:
         pipe = self._client.pipeline(transaction=False)
         for balance in page:
-            key = self._names.balance_key(balance.account_id)
+            key = self._key(balance.account_id)
             pipe.evalsha(_WRITE_IF_NEWER_SHA, 1, key, balance.version, _packed(balance))
         answers: list[Any] = await pipe.execute(raise_on_error=False)
         return answers
@@ -201,14 +203,29 @@ def _to_text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _escape_glob(text: str) -> str:
+def escape_glob(text: str) -> str:
+    """Gives a pattern that matches a text as it is."""
     return "".join(
         "\\" + character if character in "*?[]\\" else character for character in text
     )
 
 
+def open_client(url: str) -> Any:
+    """Makes a client; nothing is connected before the first call."""
+    return Redis.from_url(
+        url,
+        protocol=2,
+        socket_timeout=WRITE_DEADLINE_S,
+        socket_connect_timeout=_READ_DEADLINE_S,
+        max_connections=_CONNECTIONS_MAX,
+        # A connection that Redis closed while idle is opened again, once.
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
 @asynccontextmanager
-async def _deadline(seconds: float) -> AsyncIterator[None]:
+async def deadline(seconds: float) -> AsyncIterator[None]:
+    """Ends what Redis does not answer in time, and gives its errors as `Unavailable`."""
     try:
         async with asyncio.timeout(seconds):
             yield

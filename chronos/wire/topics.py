@@ -87,9 +87,14 @@ class Names:
         """Faust app id, which is the consumer group, of "relay", "balances" or "mirror"."""
         return f"{self.namespace}-{role}"
 
-    def balance_key(self, account_id: str) -> str:
-        """Redis key of an account's hash."""
-        return f"{self.namespace}:balance:{account_id}"
+    def balance_key(self, account_id: str, generation: str = "") -> str:
+        """Redis key of an account's hash; a rebuild has generations beside the current one."""
+        return f"{self.namespace}:balance{generation}:{account_id}"
+
+    @property
+    def rebuild_key(self) -> str:
+        """Redis key that is there while a rebuild of the balances takes over."""
+        return f"{self.namespace}:rebuild"
 
 
 @lru_cache(maxsize=_ACCOUNTS_CACHED_MAX)
