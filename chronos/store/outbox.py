@@ -104,6 +104,11 @@ async def check_identity(connection: asyncpg.Connection, shard: int) -> Identity
     identity = Identity(
         system_identifier=found["system_identifier"], timeline_id=found["timeline_id"]
     )
+    if known["system_identifier"] == statements.REFILLING:
+        raise UnsafeSetting(
+            "system_identifier",
+            "a rebuild of Kafka was begun and did not end: run `chronos rebuild kafka` again",
+        )
     for name in ("system_identifier", "timeline_id"):
         was, now = known[name], getattr(identity, name)
         if was is not None and was != now:
@@ -111,7 +116,8 @@ async def check_identity(connection: asyncpg.Connection, shard: int) -> Identity
                 name,
                 f"of PostgreSQL is {now}, but shard {shard} came from {was}: a restored "
                 "or another database, and Kafka may hold events that it never had; nothing is "
-                "published until it runs on the database that Kafka was fed from",
+                "published until `chronos rebuild all` has made Kafka and the read models anew "
+                "from it, or until it runs on the database that Kafka was fed from",
             )
     return identity
 

@@ -6,6 +6,9 @@ from typing import Final
 
 TABLES: Final = ("outbox_0", "outbox_1", "outbox_2")
 
+REFILLING: Final = 0
+"""Stands in a checkpoint for the cluster while Kafka is made anew from the journal."""
+
 _COLUMNS = "position, partition, topic, key, headers, value"
 
 

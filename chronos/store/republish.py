@@ -6,7 +6,7 @@ Trace contexts are not in the journal: these records carry none, and are otherwi
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 from chronos.store.faults import translated
 from chronos.store.journal_scan import JournalScan
@@ -48,14 +48,7 @@ async def pages_of_account(
                 return
             version = found[-1]["version"]
             yield [
-                Row(
-                    position=row["position"],
-                    partition=partition,
-                    topic=topic,
-                    key=account_id.encode(),
-                    headers=_headers(row["body"], row["hash"]),
-                    value=row["body"],
-                )
+                event_row(row, account_id=account_id, topic=topic, partition=partition)
                 for row in found
             ]
     finally:
@@ -77,7 +70,7 @@ async def pages_of_rejections(
     """
     page: list[Row] = []
     async for receipt in scan.rejections():
-        page.append(_rejection(receipt, topic, partitions))
+        page.append(rejection_row(receipt, topic=topic, partitions=partitions))
         if len(page) == PAGE_ROWS:
             yield page
             page = []
@@ -85,7 +78,14 @@ async def pages_of_rejections(
         yield page
 
 
-def _rejection(receipt: ReceiptRow, topic: str, partitions: int) -> Row:
+def rejection_row(receipt: ReceiptRow, *, topic: str, partitions: int) -> Row:
+    """Makes the record of a refusal as the outbox had it, without a trace context.
+
+    Args:
+        receipt: What `JournalScan.rejections` gives.
+        topic: The topic of rejections.
+        partitions: How many it has.
+    """
     account_id = receipt.account_id
     assert account_id is not None  # noqa: S101  the scan looked its first event up
     headers, value = rejection_record(receipt, account_id)
@@ -97,6 +97,25 @@ def _rejection(receipt: ReceiptRow, topic: str, partitions: int) -> Row:
         key=key,
         headers=encode_headers(headers),
         value=value,
+    )
+
+
+def event_row(found: Any, *, account_id: str, topic: str, partition: int) -> Row:
+    """Makes the record of an event as the outbox had it, without a trace context.
+
+    Args:
+        found: The event's `position`, `hash` and `body`.
+        account_id: Its account.
+        topic: Where it goes.
+        partition: Where in the topic.
+    """
+    return Row(
+        position=found["position"],
+        partition=partition,
+        topic=topic,
+        key=account_id.encode(),
+        headers=_headers(found["body"], found["hash"]),
+        value=found["body"],
     )
 
 

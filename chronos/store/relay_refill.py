@@ -1,0 +1,238 @@
+"""The journal as the relay would have published it from its start, and the relay after it.
+
+Phases: take every shard's lock → say in each checkpoint that a refill is under way → read
+events and refusals by position in one snapshot → save that snapshot as each shard's checkpoint.
+What is committed after the snapshot is in the outbox, and the relay goes on from there.
+
+While a refill is under way, and when it was killed, each checkpoint names a cluster that does
+not exist, and no relay publishes from it. A relay that waits for a lock ends a holder whose
+epoch does not move, so the epochs move.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from chronos.errors import InvariantBroken, MissingPart, Unavailable
+from chronos.store import outbox_statements as statements
+from chronos.store.faults import translated
+from chronos.store.journal_scan import JournalScan
+from chronos.store.outbox import LOCK_CLASS
+from chronos.store.outbox_cursor import Row, Snapshot
+from chronos.store.republish import event_row, rejection_row
+from chronos.wire.topics import Names, partition_of
+
+PAGE_ROWS: Final = 2_000
+_CONNECT_DEADLINE_S: Final = 10
+_STATEMENT_DEADLINE_S: Final = 600
+_EPOCH_EVERY_S: Final = 2.0
+_NO_LIMITS: Final = {
+    "statement_timeout": "0",
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "jit": "off",
+}
+
+_LOCK_ALL = """
+SELECT shard
+FROM relay_checkpoints
+WHERE NOT pg_try_advisory_lock($1::int, shard::int)
+ORDER BY shard
+LIMIT 1
+"""
+
+_BEGIN = f"""
+UPDATE relay_checkpoints
+SET epoch = epoch + 1, system_identifier = {statements.REFILLING}, timeline_id = 0
+"""  # noqa: S608 - a constant
+
+_NEXT_EPOCH = "UPDATE relay_checkpoints SET epoch = epoch + 1"
+
+_END = """
+UPDATE relay_checkpoints
+SET
+  epoch = epoch + 1,
+  snapshot = $1::text,
+  frozen_snapshot = NULL,
+  window_last_position = NULL,
+  system_identifier = $2::bigint,
+  timeline_id = $3::int
+"""
+
+_MARK = """
+SELECT md5(
+  string_agg(
+    concat_ws(' ', shard, epoch, snapshot, system_identifier, timeline_id), ',' ORDER BY shard
+  )
+)
+FROM relay_checkpoints
+"""
+
+_COUNT = "SELECT count(*) FROM events"
+
+_EVENTS = """
+SELECT position, account_id, hash, body
+FROM events
+ORDER BY position
+"""
+
+
+class Refill:
+    """Every shard of the relay in the hands of one refill; made by `open_refill`."""
+
+    def __init__(self, holder: Any, reader: Any, names: Names, partitions: int) -> None:
+        self._holder = holder
+        self._reader = reader
+        self._names = names
+        self._partitions = partitions
+        self._one_at_a_time = asyncio.Lock()
+        self._snapshot: Snapshot | None = None
+
+    async def begin(self) -> int:
+        """Fixes the snapshot and stops every relay; gives the number of events in it."""
+        async with self._one_at_a_time:
+            with translated():
+                await self._holder.execute(_BEGIN)
+        with translated():
+            self._snapshot = Snapshot(
+                *await self._reader.fetchval("SELECT pg_current_snapshot()")
+            )
+            counted: int = await self._reader.fetchval(_COUNT)
+        return counted
+
+    async def pages(self) -> AsyncIterator[list[Row]]:
+        """Yields all records by position, page by page."""
+        page: list[Row] = []
+        with translated():
+            waiting = self._refusals()
+            refused = await anext(waiting, None)
+            async for event in self._reader.cursor(_EVENTS, prefetch=PAGE_ROWS):
+                while refused is not None and refused.position < event["position"]:
+                    page.append(refused)
+                    refused = await anext(waiting, None)
+                page.append(self._event(event))
+                if len(page) >= PAGE_ROWS:
+                    yield page
+                    page = []
+            while refused is not None:
+                page.append(refused)
+                refused = await anext(waiting, None)
+        if page:
+            yield page
+
+    async def end(self) -> None:
+        """Has the relay go on after the snapshot, on the cluster that this one is."""
+        if self._snapshot is None:
+            raise RuntimeError("the refill has not begun")
+        async with self._one_at_a_time:
+            with translated():
+                cluster = await self._holder.fetchrow(statements.IDENTITY)
+                await self._holder.execute(
+                    _END,
+                    self._snapshot.text(),
+                    cluster["system_identifier"],
+                    cluster["timeline_id"],
+                )
+
+    async def move_epochs(self) -> None:
+        """Moves every epoch now and then, for as long as it is let.
+
+        Raises:
+            Unavailable: The connection, and with it the locks, is lost.
+        """
+        while True:
+            await asyncio.sleep(_EPOCH_EVERY_S)
+            async with self._one_at_a_time:
+                with translated():
+                    await self._holder.execute(_NEXT_EPOCH)
+
+    def _event(self, found: Any) -> Row:
+        return event_row(
+            found,
+            account_id=found["account_id"],
+            topic=self._names.events,
+            partition=self._partition(found["account_id"]),
+        )
+
+    async def _refusals(self) -> AsyncIterator[Row]:
+        async for receipt in JournalScan(self._reader).rejections():
+            try:
+                yield rejection_row(
+                    receipt, topic=self._names.rejections, partitions=self._partitions
+                )
+            except msgspec.MsgspecError as fault:
+                raise InvariantBroken(
+                    f"The receipt at position {receipt.position} is no refusal that can be "
+                    f"read: {fault}.",
+                    account_id=receipt.account_id,
+                ) from fault
+
+    def _partition(self, account_id: str) -> int:
+        return partition_of(account_id.encode(), self._partitions)
+
+
+async def checkpoints_mark(dsn: str) -> str:
+    """Gives a text that changes when any relay, refill or restore changed a checkpoint.
+
+    Raises:
+        Unavailable: PostgreSQL does not answer.
+    """
+    async with _connected(dsn, "mark") as connection:
+        with translated():
+            mark: str = await connection.fetchval(_MARK)
+    return mark
+
+
+@asynccontextmanager
+async def open_refill(dsn: str, names: Names, *, partitions: int) -> AsyncIterator[Refill]:
+    """Takes every shard, opens one snapshot, and keeps both until the block ends.
+
+    Raises:
+        MissingPart: A relay holds a shard.
+        Unavailable: PostgreSQL does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        holder = await stack.enter_async_context(_connected(dsn, "holder"))
+        with translated():
+            shard = await holder.fetchval(_LOCK_ALL, LOCK_CLASS)
+        if shard is not None:
+            raise MissingPart(
+                f"A relay, or another rebuild, holds shard {shard} of the outbox: stop "
+                "`chronos up` or the relay workers, and run this again."
+            )
+        reader = await stack.enter_async_context(_connected(dsn, "reader"))
+        with translated():
+            await reader.transaction(isolation="repeatable_read", readonly=True).start()
+        refill = Refill(holder, reader, names, partitions)
+        moving = asyncio.create_task(refill.move_epochs())
+        try:
+            yield refill
+        finally:
+            moving.cancel()
+            with suppress(asyncio.CancelledError, Unavailable):
+                await moving
+
+
+@asynccontextmanager
+async def _connected(dsn: str, purpose: str) -> AsyncIterator[Any]:
+    with translated():
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=_CONNECT_DEADLINE_S,
+            command_timeout=_STATEMENT_DEADLINE_S,
+            server_settings={
+                "application_name": f"chronos rebuild {purpose}",
+                "timezone": "UTC",
+                **_NO_LIMITS,
+            },
+        )
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=5)

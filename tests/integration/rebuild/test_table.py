@@ -1,0 +1,114 @@
+"""`rebuild table` has the balances workers replay every event, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from msgspec import structs
+
+from chronos.audit.rebuild_kafka import rebuild_kafka
+from chronos.audit.rebuild_table import rebuild_table
+from chronos.errors import MissingPart
+from chronos.stream.topic_admin import open_admin
+from chronos.stream.topic_reader import open_topic
+from chronos.wire.balance import decode_balance, encode_balance
+from tests.integration.balances.conftest import (
+    postgres_door,
+    redis,
+    redis_door,
+    redis_url,
+    scene,
+)
+from tests.integration.balances.harness import until
+from tests.integration.rebuild.conftest import Watched
+
+__all__ = ["postgres_door", "redis", "redis_door", "redis_url", "scene"]
+
+
+async def rebuilt(scene):
+    settings = scene.settings
+    return await rebuild_table(
+        settings.kafka, scene.names, settings.state_dir, progress=Watched()
+    )
+
+
+async def until_nobody(scene):
+    """A stopped worker is a member until Kafka has missed it."""
+
+    async def left():
+        async with open_admin(scene.settings.kafka) as admin:
+            return await admin.members(scene.names.app_id("balances")) == 0
+
+    await until(left, lambda: "a member is still there")
+
+
+async def changelog(scene):
+    found = {}
+    async with open_topic(scene.settings.kafka, scene.names.balances_changelog) as reader:
+        async for page in reader.pages_until(await reader.end_offsets()):
+            found |= {record.key: record for record in page}
+    return found
+
+
+async def test_a_wrong_table_is_right_after_a_replay(scene):
+    await scene.publish(await scene.open_accounts(6))
+    worker = await scene.worker()
+    await scene.assert_equal(worker)
+    await worker.stop()
+    await until_nobody(scene)
+    # Somebody who may write to the changelog plants money; the disk state goes with it.
+    before = await changelog(scene)
+    planted = decode_balance(before[b"a3"].value)
+    await scene.producer.send_and_wait(
+        scene.names.balances_changelog,
+        key=b"a3",
+        value=encode_balance(structs.replace(planted, booked=9)),
+        partition=before[b"a3"].partition,
+    )
+
+    facts = await rebuilt(scene)
+
+    assert await changelog(scene) == {}
+    assert not list(scene.settings.state_dir.glob("balances-*"))
+    assert len(facts["wiped"]) == 1
+    again = await scene.worker()
+    await scene.publish(await scene.book(scene.pay("a0", "a3")))
+    assert await scene.assert_equal(again) == {"table"}
+    after = await changelog(scene)
+    assert after.keys() == before.keys()
+    # Offsets go on, so a group that keeps its own place in the changelog misses nothing.
+    assert all(after[key].offset > before[key].offset for key in before)
+
+
+async def test_it_is_refused_while_a_worker_runs_and_for_a_while_after_its_death(scene):
+    await scene.publish(await scene.open_accounts(2))
+    worker = await scene.worker()
+    await scene.assert_equal(worker)
+
+    with pytest.raises(MissingPart, match="1 balances worker runs"):
+        await rebuilt(scene)
+    worker.kill()
+    with pytest.raises(MissingPart, match="another 10 seconds"):
+        await rebuilt(scene)
+    await until_nobody(scene)
+    await rebuilt(scene)
+    await rebuilt(scene)
+
+    await scene.assert_equal(await scene.worker())
+
+
+async def test_a_table_follows_topics_that_were_made_anew(scene, database):
+    await scene.publish(await scene.open_accounts(4))
+    worker = await scene.worker()
+    await scene.assert_equal(worker)
+    await worker.stop()
+    await until_nobody(scene)
+    more = await scene.book(*[scene.pay("a0", "a1") for _ in range(20)])
+    owner = replace(scene.settings, postgres_dsn=database.owner_dsn)
+
+    facts = await rebuild_kafka(owner, progress=Watched())
+    await rebuilt(scene)
+
+    assert facts["published"]["events"] == scene.published + len(more)
+    assert await scene.assert_equal(await scene.worker()) == {"table"}
