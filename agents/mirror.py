@@ -271,7 +271,7 @@ class AccountsAgent:
         account_id = event.message.key.decode(errors="replace")
         raise InvariantBroken(
             f"The changelog of the balances holds something else for account {account_id}: "
-            f"{fault}. Run `chronos reconcile`.",
+            f"{fault}. Stop the workers and run `chronos rebuild table`.",
             account_id=account_id,
         ) from fault
 

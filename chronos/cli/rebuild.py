@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import click
@@ -19,11 +20,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from chronos.assembly.servers_only import servers_only
 from chronos.audit.rebuild import Progress as Told
-from chronos.audit.rebuild_elasticsearch import drop_old_indices, rebuild_elasticsearch
-from chronos.audit.rebuild_redis import drop_old_balances, rebuild_redis
-from chronos.cli.instance import find_instance
+from chronos.audit.rebuild_all import rebuild_all, rebuild_part
+from chronos.audit.rebuild_elasticsearch import drop_old_indices
+from chronos.audit.rebuild_redis import drop_old_balances
+from chronos.cli.instance import default_data_folder, find_instance
 from chronos.cli.show import instance_options, print_json, run
+from chronos.cli.up import ENVIRONMENT, quiet_libraries
+from chronos.embedded.folder import DataFolder
+from chronos.embedded.report import Screen
+from chronos.errors import MissingPart
+from chronos.settings import Settings
+from chronos.wire.topics import Names
 
 LINE_EVERY_S = 5.0
 
@@ -36,79 +45,105 @@ drop_option = click.option(
 def command() -> None:
     """Make a read model anew from the journal.
 
-    The new copy is filled unseen, proved equal to the journal, and only then takes over; what
-    it replaces is kept until --drop-old. A rebuild that was stopped goes on when run again.
+    In Redis and Elasticsearch the new copy is filled unseen, proved equal to the journal, and
+    only then takes over; what it replaces is kept until --drop-old. Topics and table are made
+    anew in place, while the workers are stopped. A rebuild that was stopped goes on when it is
+    run again.
+
+    The servers are those of a running `chronos up`, else those that the CHRONOS_* settings
+    name; else the servers of a stopped data folder are started for the work. The database role
+    must be the owner, except for Redis and Elasticsearch, where one that may read is enough.
     """
 
 
-@command.command()
-@drop_option
-@instance_options
-def elasticsearch(data: Path | None, *, drop_old: bool, as_json: bool) -> None:
-    """Make history and accounts in Elasticsearch anew; the mirror may run."""
-    instance = find_instance(data)
-    url, names = instance.elasticsearch_url, instance.names
-    if drop_old:
-        _drop("elasticsearch", lambda: drop_old_indices(url, names), as_json=as_json)
-        return
-    _rebuild(
-        "elasticsearch",
-        lambda told: rebuild_elasticsearch(instance.postgres_dsn, url, names, progress=told),
-        as_json=as_json,
-    )
+def _target(name: str, text: str, *, drop: bool) -> None:
+    """Adds the command of a target; its help is `text`."""
+
+    def act(data: Path | None, *, as_json: bool, drop_old: bool = False) -> None:
+        quiet_libraries()
+        work = _dropped(name, data, as_json=as_json) if drop_old else None
+        run(work or _rebuilt(name, data, as_json=as_json), as_json=as_json)
+
+    decorated = instance_options(drop_option(act) if drop else act)
+    command.command(name=name, help=text)(decorated)
 
 
-@command.command()
-@drop_option
-@instance_options
-def redis(data: Path | None, *, drop_old: bool, as_json: bool) -> None:
-    """Make the balances in Redis anew; the balances workers may run."""
-    instance = find_instance(data)
-    url, names = instance.redis_url, instance.names
-    if drop_old:
-
-        async def drop() -> list[str]:
-            return [f"{await drop_old_balances(url, names):,} balances"]
-
-        _drop("redis", drop, as_json=as_json)
-        return
-    _rebuild(
-        "redis",
-        lambda told: rebuild_redis(instance.postgres_dsn, url, names, progress=told),
-        as_json=as_json,
-    )
+_target("elasticsearch", "Make history and accounts anew; the mirror may run.", drop=True)
+_target("redis", "Make the balances in Redis anew; the balances workers may run.", drop=True)
+_target(
+    "table",
+    "Wipe the Faust table; its workers, which must be stopped, replay it at their next start.",
+    drop=False,
+)
+_target("kafka", "Make the topics anew, all workers stopped; `table` must follow.", drop=False)
+_target(
+    "all", "Make Kafka, table, Redis and Elasticsearch anew, all workers stopped.", drop=True
+)
 
 
-def _rebuild(
-    name: str, work: Callable[[Told], Awaitable[dict[str, object]]], *, as_json: bool
-) -> None:
-    async def timed() -> None:
+async def _rebuilt(name: str, data: Path | None, *, as_json: bool) -> None:
+    async with _opened(data) as settings:
         started_s = time.monotonic()
         with shown_progress() as told:
-            facts = await work(told)
+            if name == "all":
+                facts = await rebuild_all(settings, progress=told)
+            else:
+                facts = await rebuild_part(name, settings, progress=told)
         seconds = time.monotonic() - started_s
-        if as_json:
-            print_json({"rebuilt": name, "seconds": round(seconds, 3), **facts})
-            return
-        print(f"{name}: rebuilt in {seconds:,.1f} s")
-        for fact, value in facts.items():
-            print(f"  {fact.replace('_', ' ')}: {_as_text(value)}")
-        print(
-            f"  now `chronos reconcile` compares it, `chronos rebuild {name} --drop-old` tidies"
+    if as_json:
+        print_json({"rebuilt": name, "seconds": round(seconds, 3), **facts})
+        return
+    print(f"{name}: rebuilt in {seconds:,.1f} s")
+    for fact, value in facts.items():
+        print(f"  {fact.replace('_', ' ')}: {_as_text(value)}")
+    print("  `chronos reconcile` compares every copy with the journal.")
+
+
+async def _dropped(name: str, data: Path | None, *, as_json: bool) -> None:
+    gone: dict[str, object] = {}
+    async with _opened(data) as settings:
+        names = Names(settings.namespace)
+        if name in {"redis", "all"}:
+            gone["redis"] = await drop_old_balances(settings.redis_url, names)
+        if name in {"elasticsearch", "all"}:
+            gone["elasticsearch"] = await drop_old_indices(settings.elasticsearch_url, names)
+    if as_json:
+        print_json({"dropped": gone})
+        return
+    for part, what in gone.items():
+        print(f"{part}: {_as_text(what)} dropped")
+
+
+@asynccontextmanager
+async def _opened(data: Path | None) -> AsyncIterator[Settings]:
+    """Finds the servers: of the running instance, of the settings, or started for the work."""
+    settings = Settings.from_environment(ENVIRONMENT)
+    folder = data or settings.data_dir
+    try:
+        instance = find_instance(data)
+    except MissingPart:
+        instance = None
+    if instance is not None:
+        yield dataclasses.replace(
+            settings,
+            namespace=instance.names.namespace,
+            postgres_dsn=instance.postgres_dsn,
+            kafka=instance.kafka,
+            redis_url=instance.redis_url,
+            elasticsearch_url=instance.elasticsearch_url,
+            partitions=instance.partitions,
+            state_dir=settings.state_dir
+            if instance.data is None
+            else DataFolder(instance.data).state,
         )
-
-    run(timed(), as_json=as_json)
-
-
-def _drop(name: str, work: Callable[[], Awaitable[list[str]]], *, as_json: bool) -> None:
-    async def dropped() -> None:
-        gone = await work()
-        if as_json:
-            print_json({"dropped": gone})
-            return
-        print(f"{name}: {_as_text(gone)} dropped")
-
-    run(dropped(), as_json=as_json)
+    elif folder is None and settings.postgres_dsn:
+        yield settings
+    else:
+        with Screen() as screen:
+            async with servers_only(
+                folder or default_data_folder(), environment=ENVIRONMENT, report=screen
+            ) as started:
+                yield started
 
 
 @contextmanager
@@ -160,12 +195,12 @@ class _Lines:
             return
         self._phase = phase
         self._due_s = 0.0 if done == total else now_s + LINE_EVERY_S
-        print(f"{phase}: {done:,} of {total:,} events", file=sys.stderr)
+        print(f"{phase}: {done:,} of {total:,}", file=sys.stderr)
 
 
 def _as_text(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{number:,} {what}" for what, number in value.items()) or "nothing"
+        return ", ".join(f"{what} {_as_text(one)}" for what, one in value.items()) or "nothing"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "nothing"
     if isinstance(value, bool):

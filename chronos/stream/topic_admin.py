@@ -15,13 +15,18 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from chronos.errors import Unavailable
 
 REQUEST_TIMEOUT_MS = 20_000
-_GONE_TRIES_MAX = 100
-_GONE_PAUSE_S = 0.1
+_TRIES_MAX = 100
+_PAUSE_S = 0.1
 _TO_THE_END = -1
 
 
@@ -36,10 +41,19 @@ class TopicAdmin:
         self._admin = admin
 
     async def members(self, group: str) -> int:
-        """Counts the members of a consumer group; those that were killed stay for a while."""
-        # One group at a time: the client mixes up the answers for several.
-        (answer,) = await self._admin.describe_consumer_groups([group])
-        return len(answer.groups[0][5])
+        """Counts the members of a consumer group; those that were killed stay for a while.
+
+        A broker that has just started knows no coordinator for a moment; it is asked again.
+        """
+        for _ in range(_TRIES_MAX):
+            try:
+                # One group at a time: the client mixes up the answers for several.
+                (answer,) = await self._admin.describe_consumer_groups([group])
+            except GroupCoordinatorNotAvailableError:
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return len(answer.groups[0][5])
+        raise Unavailable("kafka", f"no coordinator for the consumer group {group} after 10 s")
 
     async def delete(self, topics: Sequence[str]) -> None:
         """Deletes topics that are there, and waits until they are gone."""
@@ -51,10 +65,10 @@ class TopicAdmin:
             fault: type[Any] = for_code(code)
             if code and fault is not UnknownTopicOrPartitionError:
                 raise fault
-        for _ in range(_GONE_TRIES_MAX):
+        for _ in range(_TRIES_MAX):
             if not await self._present(topics):
                 return
-            await asyncio.sleep(_GONE_PAUSE_S)
+            await asyncio.sleep(_PAUSE_S)
         raise Unavailable("kafka", "topics that were just deleted are there after 10 s")
 
     async def empty_compacted(self, topic: str) -> None:

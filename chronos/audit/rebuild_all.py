@@ -1,0 +1,92 @@
+"""Makes everything that is derived from the journal anew, in the order of the flow.
+
+Kafka first, because the table is replayed from it; then the table, Redis, Elasticsearch. What
+is done is noted in a small file beside the workers' state, so that a run that was stopped goes
+on with the part that it was at, and each part goes on within itself. The note is void when a
+relay has run since, or the database is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from chronos.audit.rebuild import Progress
+from chronos.audit.rebuild_elasticsearch import rebuild_elasticsearch
+from chronos.audit.rebuild_kafka import rebuild_kafka
+from chronos.audit.rebuild_redis import rebuild_redis
+from chronos.audit.rebuild_table import rebuild_table
+from chronos.settings import Settings
+from chronos.store.relay_refill import checkpoints_mark
+from chronos.wire.topics import Names
+
+PARTS = ("kafka", "table", "redis", "elasticsearch")
+
+Facts = dict[str, object]
+
+
+async def rebuild_part(part: str, settings: Settings, *, progress: Progress) -> Facts:
+    """Makes one part anew; see the module of each for what it does and raises."""
+    names = Names(settings.namespace)
+    dsn = settings.postgres_dsn
+    work: dict[str, Callable[[], Awaitable[Facts]]] = {
+        "kafka": lambda: rebuild_kafka(settings, progress=progress),
+        "table": lambda: rebuild_table(
+            settings.kafka, names, settings.state_dir, progress=progress
+        ),
+        "redis": lambda: rebuild_redis(dsn, settings.redis_url, names, progress=progress),
+        "elasticsearch": lambda: rebuild_elasticsearch(
+            dsn, settings.elasticsearch_url, names, progress=progress
+        ),
+    }
+    return await work[part]()
+
+
+async def rebuild_all(settings: Settings, *, progress: Progress) -> Facts:
+    """Makes every part anew that an earlier run did not come to.
+
+    Returns:
+        What was done, by part.
+    """
+    path = settings.state_dir / "rebuild-all.json"
+    mark = await checkpoints_mark(settings.postgres_dsn)
+    done = _done(path, mark)
+    facts: Facts = {}
+    for part in PARTS:
+        if part in done:
+            facts[part] = "done by an earlier run"
+            continue
+
+        def told(phase: str, done: int, total: int, part: str = part) -> None:
+            progress(f"{part}: {phase}", done, total)
+
+        facts[part] = await rebuild_part(part, settings, progress=told)
+        done.append(part)
+        mark = await checkpoints_mark(settings.postgres_dsn)
+        _keep(path, _Note(mark=mark, done=done))
+    path.unlink(missing_ok=True)
+    return facts
+
+
+class _Note(msgspec.Struct):
+    """What an unfinished run has done, and how the relay's checkpoints were then."""
+
+    mark: str
+    done: list[str]
+
+
+def _done(path: Path, mark: str) -> list[str]:
+    try:
+        note = msgspec.json.decode(path.read_bytes(), type=_Note)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return []
+    return note.done if note.mark == mark else []
+
+
+def _keep(path: Path, note: _Note) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".half")
+    half.write_bytes(msgspec.json.encode(note))
+    half.replace(path)
