@@ -51,6 +51,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "verify": ("verify", "prove the journal, or a file that was exported"),
         "reconcile": ("reconcile", "compare every read model with the journal"),
         "rebuild": ("rebuild", "make a read model anew from the journal"),
+        "republish": (
+            "republish",
+            "publish events again, from a position of the journal on",
+        ),
         "outbox": ("outbox", "show what waits for Kafka"),
         "doctor": ("doctor", "look for what is wrong on this machine or with an instance"),
         "config": ("config", "show every setting with its value"),

@@ -1,0 +1,47 @@
+"""`chronos republish`: events come once more, from a position of the journal on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chronos.audit.republish import republish
+from chronos.cli.instance import find_instance
+from chronos.cli.rebuild import shown_progress
+from chronos.cli.show import instance_options, print_json, run
+from chronos.cli.up import quiet_libraries
+
+
+@click.command(name="republish")
+@click.option(
+    "--from",
+    "position",
+    required=True,
+    type=click.IntRange(min=0),
+    help="First position; 0 publishes the whole journal again.",
+)
+@instance_options
+def command(position: int, data: Path | None, *, as_json: bool) -> None:
+    """Publish events again, from a position of the journal on.
+
+    Nothing is taken away: consumers of Chronos skip the versions that they know.
+    """
+    instance = find_instance(data)
+    quiet_libraries()
+
+    async def work() -> None:
+        with shown_progress() as told:
+            published = await republish(
+                instance.postgres_dsn,
+                instance.kafka,
+                instance.names,
+                position=position,
+                progress=told,
+            )
+        if as_json:
+            print_json({"published": published})
+            return
+        print(f"{published:,} events published again, from position {position:,} on")
+
+    run(work(), as_json=as_json)
