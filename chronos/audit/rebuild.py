@@ -35,7 +35,9 @@ from chronos.wire.balance import Balance, fold
 from chronos.wire.codec import UnreadableEvent, decode_event
 
 _T = TypeVar("_T")
-_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+# Two minutes: a server under load refuses for a while, and one that is started again takes its
+# time.
+_PAUSES_S = (0.25, 0.5, 1.0, *[2.0] * 60)
 
 Progress = Callable[[str, int, int], None]
 """Told the phase, how many events of it are done, and of how many."""

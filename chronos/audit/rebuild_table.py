@@ -5,8 +5,10 @@ the offsets of their group. So this is done while no balances worker runs: its d
 the records of its changelog are deleted, and its group begins the events topic again. The next
 start replays; until it has, views answer from Redis, or 503.
 
-Each step may be done twice, so a rebuild that was killed is run again. There is no old copy to
-keep: the changelog is made of the events, and the events stay.
+Each step may be done twice, so a rebuild that was killed is run again; and where workers run on
+several machines, it is run on each of them before the first worker starts, because each has its
+own disk state. There is no old copy to keep: the changelog is made of the events, and the
+events stay.
 """
 
 from __future__ import annotations
