@@ -32,7 +32,19 @@ async def servers_only(
         MissingPart: There never was an instance on the folder.
         EmbeddedFault: One is running on it, or a server cannot be started.
     """
-    data = _known_folder(folder)
+    async with servers_on(_known_folder(folder), environment, report) as settings:
+        yield settings
+
+
+@asynccontextmanager
+async def servers_on(
+    data: DataFolder, environment: Mapping[str, str], report: Report
+) -> AsyncIterator[Settings]:
+    """Runs the four servers of a data folder, which is made when it is not there.
+
+    Raises:
+        EmbeddedFault: An instance is running on it, or a server cannot be started.
+    """
     machine = Machine.detect(environment)
     await asyncio.to_thread(data.make, machine.run_as)
     async with AsyncExitStack() as stack:

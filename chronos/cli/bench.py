@@ -1,4 +1,4 @@
-"""`chronos bench transfers` and `chronos bench history`: how fast, and on what."""
+"""`chronos bench transfers`, `history` and `rebuild`: how fast, and on what."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from typing import Any
 import click
 import msgspec
 
+from chronos.assembly.servers_only import servers_on
 from chronos.bench.history import HistoryPlan, HistoryReport, measure_history
+from chronos.bench.rebuilding import RebuildReport, measure_rebuild
 from chronos.bench.stack import write_side
 from chronos.bench.transfers import TransfersPlan, TransfersReport, measure_transfers
 from chronos.cli.show import print_fields, print_table
 from chronos.cli.up import ENVIRONMENT, quiet_libraries
 from chronos.clock import SystemClock
+from chronos.embedded.folder import DataFolder
 from chronos.embedded.report import Screen
 
 
@@ -150,6 +153,45 @@ def _show_history(report: HistoryReport) -> None:
             ("commit", report.commit),
         ]
     )
+
+
+@command.command()
+@click.option(
+    "--events",
+    default=1_000_000,
+    show_default=True,
+    type=click.IntRange(1_000, 100_000_000),
+    help="Length of the journal, about.",
+)
+@click.option(
+    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write it here too."
+)
+def rebuild(*, events: int, file: Path | None) -> None:
+    """Measure how fast Kafka, Redis and Elasticsearch are made anew from the journal."""
+    quiet_libraries()
+    with _folder() as folder:
+        report = asyncio.run(_measure_rebuild(events, folder))
+    print()
+    print_table(
+        ("rebuild", "events", "seconds", "events a second", "MiB at most"),
+        [msgspec.structs.astuple(figures) for figures in report.rebuilds],
+    )
+    print()
+    print_fields(
+        [
+            ("load", _words(report.load)),
+            ("PostgreSQL", _words(report.postgresql)),
+            ("machine", _words(report.machine)),
+            ("commit", report.commit),
+        ]
+    )
+    _keep(report, file)
+
+
+async def _measure_rebuild(events: int, folder: Path) -> RebuildReport:
+    with Screen() as screen:
+        async with servers_on(DataFolder(folder), ENVIRONMENT, screen) as settings:
+            return await measure_rebuild(settings, events, clock=SystemClock(), say=screen.say)
 
 
 def _keep(report: msgspec.Struct, file: Path | None) -> None:

@@ -1,0 +1,126 @@
+"""Rebuilds of a journal of a given size, each into an empty server.
+
+The rebuilds are those of `chronos rebuild`, so what is measured includes every proof: the fold
+and the hash chain of each event, and the comparison of the whole copy with one snapshot.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from chronos.audit.rebuild_all import rebuild_part
+from chronos.bench.long_accounts import fill
+from chronos.bench.machine import commit, machine_facts
+from chronos.bench.transfers import BenchFault
+from chronos.clock import Clock
+from chronos.settings import Settings
+from chronos.store import migrate
+from chronos.store.bulk import open_bulk
+from chronos.store.server_facts import server_facts
+
+TARGETS: Final = ("kafka", "redis", "elasticsearch")
+SHORTEST: Final = 250
+LONGEST: Final = 750
+_KIB: Final = 1024
+
+
+class RebuildFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One rebuild."""
+
+    target: str
+    events: int
+    seconds: float
+    events_per_second: float
+    resident_peak_mib: float
+    """The most that this process has had until its end."""
+
+
+class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one run, and what they were measured on."""
+
+    what: str
+    commit: str
+    machine: dict[str, str | int]
+    postgresql: dict[str, str]
+    load: dict[str, int]
+    rebuilds: tuple[RebuildFigures, ...]
+
+
+async def measure_rebuild(
+    settings: Settings, events: int, *, clock: Clock, say: Callable[[str], None]
+) -> RebuildReport:
+    """Fills a journal and rebuilds each target from it.
+
+    Args:
+        settings: Where the servers are; all are empty.
+        events: How long the journal is to be, about.
+        clock: Gives the present, before which everything happened.
+        say: Takes a line of news.
+
+    Raises:
+        BenchFault: A rebuild did not take every event.
+        ChronosError: A rebuild failed.
+    """
+    await migrate.migrate(settings.postgres_dsn)
+    lengths = lengths_for(events)
+    say(f"filling {2 * len(lengths):,} accounts with {2 * sum(lengths):,} events …")
+    async with open_bulk(settings.postgres_dsn) as bulk:
+        await fill(bulk, lengths, now=clock.now(), say=lambda _: None)
+    rebuilds = []
+    for target in TARGETS:
+        rebuilds.append(await _measure(settings, target, 2 * sum(lengths)))
+        say(_line(rebuilds[-1]))
+    return RebuildReport(
+        what="rebuilds of empty copies from the journal, proofs included",
+        commit=commit(),
+        machine=machine_facts(),
+        postgresql=await server_facts(settings.postgres_dsn),
+        load={"events": 2 * sum(lengths), "accounts": 2 * len(lengths)},
+        rebuilds=tuple(rebuilds),
+    )
+
+
+def lengths_for(events: int) -> tuple[int, ...]:
+    """Gives different lengths of accounts, whose settlement accounts are as long again.
+
+    There are only so many lengths about the usual one: a longer journal has longer accounts.
+    """
+    usual = (SHORTEST + LONGEST) // 2
+    count = max(1, min(LONGEST - SHORTEST, events // (2 * usual)))
+    middle = events // (2 * count)
+    first = max(2, middle - count // 2)
+    return tuple(range(first, first + count))
+
+
+async def _measure(settings: Settings, target: str, events: int) -> RebuildFigures:
+    seen = 0
+
+    def told(_: str, done: int, total: int) -> None:
+        nonlocal seen
+        seen = max(seen, min(done, total))
+
+    started_s = time.monotonic()
+    await rebuild_part(target, settings, progress=told)
+    seconds = time.monotonic() - started_s
+    if seen != events:
+        raise BenchFault(f"{target} was rebuilt from {seen} events, not from {events}.")
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return RebuildFigures(
+        target=target,
+        events=events,
+        seconds=round(seconds, 1),
+        events_per_second=round(events / seconds),
+        resident_peak_mib=round(peak_kib / _KIB),
+    )
+
+
+def _line(figures: RebuildFigures) -> str:
+    return (
+        f"{figures.target}: {figures.events:,} events in {figures.seconds:,.1f} s, "
+        f"{figures.events_per_second:,.0f} a second; {figures.resident_peak_mib:.0f} MiB"
+    )
