@@ -12,10 +12,12 @@ from chronos.stream.app import ChronosApp
 from tables.balances import BalancesTable
 from web import health
 from web.accounts import Accounts
-from web.balances import Balances, Owners
+from web.balances import Balances
 from web.history import History
+from web.holds import Holds
 from web.pipeline import Pipeline
 from web.respond import Respond
+from web.routing import Owners, Routing
 from web.transfers import Transfers
 
 
@@ -50,14 +52,11 @@ def _add_views(
     respond = Respond(app, keys, clock=clock)
     owners = Owners()
     app.add_resource(owners)
-    balances = Balances(
-        table,
-        copy=resources.redis,
-        owners=owners,
-        clock=clock,
-        wait_s=settings.min_version_wait_s,
+    routing = Routing(
+        table, copy=resources.redis, owners=owners, wait_s=settings.min_version_wait_s
     )
-    balances.add_to(respond)
+    Balances(routing).add_to(respond)
+    Holds(routing).add_to(respond)
     search = resources.search
     History(search.entries, settings, secret=secret, clock=clock).add_to(respond)
     Accounts(search.accounts, secret=secret).add_to(respond)

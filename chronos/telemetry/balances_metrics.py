@@ -85,7 +85,7 @@ QUERY_SECONDS = Histogram(
 )
 BALANCE_SOURCES = Counter(
     "chronos_balance_sources_total",
-    "Balances answered, by where they came from (table, redis, forwarded).",
+    "Balances and holds answered, by where they came from (table, redis, forwarded).",
     ("source",),
     registry=REGISTRY,
 )

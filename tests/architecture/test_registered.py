@@ -37,6 +37,7 @@ VIEWS = {
         "/v1/accounts",
         "/v1/accounts/{account_id}/balance",
         "/v1/accounts/{account_id}/entries",
+        "/v1/accounts/{account_id}/holds",
         "/v1/pipeline",
         "/v1/transfers",
     },

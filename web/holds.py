@@ -1,0 +1,62 @@
+"""`GET /v1/accounts/{id}/holds?min_version=`: the open holds, from whoever knows them.
+
+They are part of the account's balance, so they are routed, waited for and as new as that. The
+account's `held` is the sum of what is listed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from chronos.wire.balance import Balance, OpenHold
+from web.respond import Respond, json_answer
+from web.routing import Routing
+
+PATH = "/v1/accounts/{account_id}/holds"
+
+
+class HoldsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer's JSON; amounts in minor units."""
+
+    account: str
+    currency: str
+    held: int
+    version: int
+    as_of: str
+    source: str
+    data: tuple[OpenHold, ...]
+
+
+class Holds:
+    """Answers for the open holds of one account, as `routing` finds them."""
+
+    def __init__(self, routing: Routing):
+        self._routing = routing
+
+    def add_to(self, respond: Respond) -> None:
+        """Puts the view on its path."""
+        respond.add_view(PATH, self.answer, name="holds")
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answers with the open holds, in the order in which they were placed.
+
+        Raises:
+            Refusal: The account or the version is not known here, or not yet.
+            Unavailable: Nobody who knows could be asked.
+        """
+        return await self._routing.answer(request, _shown)
+
+
+def _shown(balance: Balance, source: str) -> web.Response:
+    return json_answer(
+        HoldsAnswer(
+            account=balance.account_id,
+            currency=balance.currency,
+            held=balance.held,
+            version=balance.version,
+            as_of=balance.recorded_at,
+            source=source,
+            data=balance.holds,
+        )
+    )
