@@ -5,19 +5,27 @@ Nothing is committed and nobody's assignment changes; two readers never disturb 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from chronos.errors import MissingPart, Unavailable
+from chronos.errors import ChronosError, MissingPart, Unavailable
 
 PAGE_RECORDS_MAX = 1000
+PARTITION_FETCH_BYTES_MAX = 128 << 10
 _REQUEST_DEADLINE_MS = 10_000
 _POLL_MS = 250
+_FOLLOW_POLL_MS = 100
+_GIVE_UP_S = 2.0
+
+
+class PlaceGone(ChronosError):
+    """Says that a topic does not hold the place any more: it was made anew, or cut short."""
 
 
 class TopicRecord(NamedTuple):
@@ -58,18 +66,23 @@ class TopicReader:
         with _translated():
             await self._consumer.seek_to_end(*self._places)
 
+    def go_to(self, offsets: Mapping[int, int]) -> None:
+        """Goes to a place in every partition: the offset of the record to be read next."""
+        for place in self._places:
+            self._consumer.seek(place, offsets[place.partition])
+
     async def end_offsets(self) -> Mapping[int, int]:
         """Gives for each partition the offset that its next record will have."""
         with _translated():
             ends = await self._consumer.end_offsets(self._places)
         return {place.partition: int(end) for place, end in ends.items()}
 
-    async def page(self, *, wait_ms: int = _POLL_MS) -> list[TopicRecord]:
+    async def page(
+        self, *, wait_ms: int = _POLL_MS, records_max: int = PAGE_RECORDS_MAX
+    ) -> list[TopicRecord]:
         """Gives the next records, each partition's in order; none when none came in time."""
         with _translated():
-            found = await self._consumer.getmany(
-                timeout_ms=wait_ms, max_records=PAGE_RECORDS_MAX
-            )
+            found = await self._consumer.getmany(timeout_ms=wait_ms, max_records=records_max)
         return [_record(raw) for records in found.values() for raw in records]
 
     async def pages_until(self, ends: Mapping[int, int]) -> AsyncIterator[list[TopicRecord]]:
@@ -97,22 +110,47 @@ async def open_topic(bootstrap: str, topic: str) -> AsyncIterator[TopicReader]:
     count = (await partition_counts(bootstrap, (topic,)))[topic]
     if count is None:
         raise MissingPart(f"Kafka has no topic {topic}; `chronos up` makes it.")
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        request_timeout_ms=_REQUEST_DEADLINE_MS,
-        fetch_max_wait_ms=_POLL_MS,
-    )
-    try:
-        with _translated():
-            await consumer.start()
+    options = {"auto_offset_reset": "earliest"}
+    async with _connected(bootstrap, topic, range(count), options) as (consumer, _):
         reader = TopicReader(consumer, topic, frozenset(range(count)))
         await reader.from_beginning()
         yield reader
-    finally:
-        await consumer.stop()
+
+
+@asynccontextmanager
+async def open_at(
+    bootstrap: str, topic: str, offsets: Mapping[int, int]
+) -> AsyncIterator[TopicReader]:
+    """Opens the partitions that `offsets` names, of a topic that is there, at these places.
+
+    It holds little that was not asked for, so that many can be open at once, and it never
+    jumps: its pages raise `PlaceGone` for a place that the topic does not hold.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    bounds = {
+        "auto_offset_reset": "none",
+        "fetch_max_wait_ms": _FOLLOW_POLL_MS,
+        "max_partition_fetch_bytes": PARTITION_FETCH_BYTES_MAX,
+    }
+    async with _connected(bootstrap, topic, offsets, bounds) as (consumer, _):
+        reader = TopicReader(consumer, topic, frozenset(offsets))
+        # Before the loop runs again: a partition without a place would be an error by then.
+        reader.go_to(offsets)
+        yield reader
+
+
+async def end_offsets(
+    bootstrap: str, topic: str, partitions: Collection[int]
+) -> Mapping[int, int]:
+    """Tells for each partition of a topic that is there which offset its next record will have.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    async with _connected(bootstrap, topic, partitions, {}) as (_, ends):
+        return ends
 
 
 async def partition_counts(bootstrap: str, topics: tuple[str, ...]) -> dict[str, int | None]:
@@ -135,6 +173,37 @@ async def partition_counts(bootstrap: str, topics: tuple[str, ...]) -> dict[str,
     return {topic: counts.get(topic) for topic in topics}
 
 
+@asynccontextmanager
+async def _connected(
+    bootstrap: str, topic: str, partitions: Collection[int], options: Mapping[str, Any]
+) -> AsyncIterator[tuple[Any, Mapping[int, int]]]:
+    """Connects a consumer to where the partitions are; gives it and their ends."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        request_timeout_ms=_REQUEST_DEADLINE_MS,
+        **{"fetch_max_wait_ms": _POLL_MS, **options},
+    )
+    places = [TopicPartition(topic, partition) for partition in partitions]
+    connecting = asyncio.ensure_future(_connect(consumer, places))
+    try:
+        with _translated():
+            ends = await asyncio.shield(connecting)
+        yield consumer, ends
+    finally:
+        # aiokafka leaves a connection behind that is cut short while it is made.
+        await asyncio.wait((connecting,), timeout=_GIVE_UP_S)
+        connecting.cancel()
+        await consumer.stop()
+
+
+async def _connect(consumer: Any, places: list[TopicPartition]) -> Mapping[int, int]:
+    await consumer.start()
+    ends = await consumer.end_offsets(places)
+    return {place.partition: int(end) for place, end in ends.items()}
+
+
 def _record(raw: Any) -> TopicRecord:
     return TopicRecord(
         partition=raw.partition,
@@ -150,5 +219,7 @@ def _record(raw: Any) -> TopicRecord:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except OffsetOutOfRangeError as error:
+        raise PlaceGone(f"Kafka does not hold {error.args[0]} any more.") from error
     except (KafkaError, OSError) as error:
         raise Unavailable("kafka", str(error) or type(error).__name__) from error
