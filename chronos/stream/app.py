@@ -1,9 +1,9 @@
 """The Faust app of one role in one process, with every setting that correctness rests on.
 
 Phases of a worker: topics checked or made, resources opened, web server up (views answer 503),
-group joined, tables recovered from disk and changelog, events consumed. On stop: flow paused,
-batches in hand finished or given up without acknowledgement, offsets committed, agents stopped,
-resources closed last, because agents use them until their end.
+group joined, tables recovered from disk and changelog, events consumed. On stop: answers that
+go on are ended, flow paused, batches in hand finished or given up without acknowledgement,
+offsets committed, agents stopped, resources closed last, because agents use them until then.
 
 What is never changed here without a measurement, and why:
 
@@ -41,7 +41,7 @@ from chronos.stream.worker import ChronosWorker
 from chronos.wire.topics import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from chronos.settings import Settings
 
@@ -74,11 +74,19 @@ class ChronosApp(faust.App):
         self.batch_given_up = asyncio.Event()
         self._resources: list[Resource] = []
         self._opened: list[Resource] = []
+        self._farewells: list[Callable[[], None]] = []
         super().__init__(self.names.app_id(role), **options)
 
     def add_resource(self, resource: Resource) -> None:
         """Has `resource` opened before anything runs and closed after everything ended."""
         self._resources.append(resource)
+
+    def add_farewell(self, say: Callable[[], None]) -> None:
+        """Has `say` called when the stop begins, before anything is stopped.
+
+        For answers that go on: the web server waits for them, and the stop for the web server.
+        """
+        self._farewells.append(say)
 
     async def on_first_start(self) -> None:
         """Makes the folder of this process's tables."""
@@ -94,6 +102,12 @@ class ChronosApp(faust.App):
         for resource in self._resources:
             self._opened.append(resource)
             await resource.open()
+
+    async def on_stop(self) -> None:
+        """Says the farewells, then stops the flow of events."""
+        for say in self._farewells:
+            say()
+        await super().on_stop()
 
     async def on_shutdown(self) -> None:
         """Closes the resources, last opened first."""
