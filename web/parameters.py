@@ -12,6 +12,7 @@ from chronos.wire.moments import parse_day, parse_instant
 from web.respond import Refusal
 
 TEXT_MAX = 200
+VALUE_MAX = 1000
 WHOLE_DIGITS_MAX = 16
 
 
@@ -22,13 +23,19 @@ class Parameters:
         request: The request.
         known: Names that the view understands.
         groups: Names that may be written with a key, as `metadata[k]`.
+        characters_max: Longest value of any of them.
 
     Raises:
         Refusal: `invalid_parameter`: a name is unknown or stands twice.
     """
 
     def __init__(
-        self, request: web.Request, known: Collection[str], groups: Collection[str] = ()
+        self,
+        request: web.Request,
+        known: Collection[str],
+        groups: Collection[str] = (),
+        *,
+        characters_max: int = VALUE_MAX,
     ):
         self._values: dict[str, str] = {}
         self._groups: dict[str, dict[str, str]] = {name: {} for name in groups}
@@ -44,7 +51,7 @@ class Parameters:
                 raise invalid(name[:64], "is not a parameter of this path")
             if key in place:
                 raise invalid(name[:64], "stands twice")
-            if "\x00" in value or len(value) > TEXT_MAX * 5:
+            if "\x00" in value or len(value) > characters_max:
                 raise invalid(name[:64], "is too long or holds a NUL")
             place[key] = value
 

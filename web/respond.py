@@ -3,14 +3,15 @@
 A view is one coroutine `answer(request) -> Response`, put on a path by `add_view`. Around it,
 in this order: the route (404 and 405 are problem documents too), the API key with the scope
 `read`, the view itself, and a net that turns faults into 503 and bugs into an opaque 500, both
-counted. Every answer carries `X-Request-Id`. The way of a good answer is short on purpose: no
-middleware does work for it, nothing is parsed that is not there, and a known key costs one
-look-up.
+counted. An answer that goes on (`StreamedAnswer`) is counted and timed by its head; what fails
+behind the head can only break the connection, and is logged. Every answer carries
+`X-Request-Id`. The way of a good answer is short on purpose: no middleware does work for it,
+nothing is parsed that is not there, and a known key costs one look-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import faust
@@ -27,7 +28,7 @@ from chronos.wire.problems import CONTENT_TYPE, PROBLEMS, InputError, problem_bo
 
 JSON_TYPE = "application/json"
 
-Answer = Callable[[web.Request], Awaitable[web.Response]]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger("web")
 
@@ -71,6 +72,28 @@ class Refusal(Exception):
         self.extra = extra
 
 
+class StreamedAnswer(web.StreamResponse):
+    """Is an answer that goes on after its head.
+
+    Args:
+        go_on: Writes the body into the answer, whose head is sent by then; returns at its end.
+        release: Is called once, also when the head could not be sent.
+        headers: The answer's headers.
+    """
+
+    def __init__(
+        self,
+        go_on: Callable[[web.Request, web.StreamResponse], Awaitable[None]],
+        release: Callable[[], None],
+        *,
+        headers: Mapping[str, str],
+    ):
+        super().__init__(headers=headers)
+        self.force_close()
+        self.go_on = go_on
+        self.release = release
+
+
 def json_answer(value: Any, *, status: int = 200) -> web.Response:
     """Answers with `value` as msgspec writes it; bytes are taken as ready JSON."""
     body = value if isinstance(value, bytes) else msgspec.json.encode(value)
@@ -108,6 +131,20 @@ def problem_answer(
         response.headers[name] = value
     response.headers["X-Request-Id"] = request_id
     return response
+
+
+async def check_key(keys: Keys, request: web.Request) -> None:
+    """Lets a request pass whose API key may read.
+
+    Raises:
+        Refusal: `unauthenticated` or `insufficient_scope`.
+        Unavailable: PostgreSQL does not answer and the key is not remembered.
+    """
+    holder = await keys.authenticate(request.headers.get("Authorization"))
+    if holder is None:
+        raise Refusal("unauthenticated", "Send `Authorization: Bearer <API key>`.")
+    if not holder.may(Scope.READ):
+        raise Refusal("insufficient_scope", "The API key lacks the scope `read`.")
 
 
 class Respond:
@@ -152,10 +189,10 @@ class Respond:
             view_path = path
             view_name = name
 
-            async def get(self, request: web.Request, **_: str) -> web.Response:
+            async def get(self, request: web.Request, **_: str) -> web.StreamResponse:
                 return await net(request)
 
-            async def __call__(self, request: web.Request) -> web.Response:
+            async def __call__(self, request: web.Request) -> web.StreamResponse:
                 return await net(request)
 
         self.app.web.add_view(Endpoint)
@@ -164,12 +201,13 @@ class Respond:
         seconds = QUERY_SECONDS.labels(name)
         good = QUERY_ANSWERS.labels(name, "200")
 
-        async def handle(request: web.Request) -> web.Response:
+        async def handle(request: web.Request) -> web.StreamResponse:
             started_s = self.clock.monotonic_s()
             request_id = self.ids.new_id("req_")
+            response: web.StreamResponse
             try:
                 if not is_open:
-                    await self._check_key(request)
+                    await check_key(self.keys, request)
                 response = await answer(request)
                 # An answer that was passed on has the id of who made it.
                 response.headers.setdefault("X-Request-Id", request_id)
@@ -190,16 +228,27 @@ class Respond:
                 good.inc()
             else:
                 QUERY_ANSWERS.labels(name, str(response.status)).inc()
+            if isinstance(response, StreamedAnswer):
+                await self._go_on(request, response, name)
             return response
 
         return handle
 
-    async def _check_key(self, request: web.Request) -> None:
-        holder = await self.keys.authenticate(request.headers.get("Authorization"))
-        if holder is None:
-            raise Refusal("unauthenticated", "Send `Authorization: Bearer <API key>`.")
-        if not holder.may(Scope.READ):
-            raise Refusal("insufficient_scope", "The API key lacks the scope `read`.")
+    async def _go_on(self, request: web.Request, response: StreamedAnswer, name: str) -> None:
+        try:
+            await response.prepare(request)
+            await response.go_on(request, response)
+        except ConnectionError:
+            pass  # the client is gone; nobody reads what could be said
+        except Exception:
+            # The net again: the head is sent, so only the broken connection can tell.
+            request_id = response.headers["X-Request-Id"]
+            log.exception("stream_failed", view=name, request_id=request_id)
+            QUERY_ANSWERS.labels(name, "broken").inc()
+            if request.transport is not None:
+                request.transport.abort()
+        finally:
+            response.release()
 
     def _refuse(self, request: web.Request, refusal: Refusal, request_id: str) -> web.Response:
         headers = ("WWW-Authenticate", "Bearer") if refusal.code == "unauthenticated" else ()
