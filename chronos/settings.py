@@ -163,6 +163,19 @@ class Settings:
         2, "longest wait of a read for its min_version", unit="s", low=0, high=30
     )
 
+    live_subscribers_max: int = _setting(
+        100, "open event streams of one balances worker", low=1, high=10_000
+    )
+    live_queue_events_max: int = _setting(
+        2000, "events that may wait for a slow reader before it is cut off", low=100
+    )
+    live_heartbeat_s: int = _setting(
+        15, "longest silence of an event stream", unit="s", low=1, high=300
+    )
+    live_write_deadline_s: int = _setting(
+        10, "longest time in which a reader may take nothing", unit="s", low=1, high=300
+    )
+
     time_zone: str = _setting("UTC", "zone whose calendar gives the booking date (IANA name)")
     log_level: str = _setting(
         "info", "least severe level written", choices=("debug", "info", "warning", "error")

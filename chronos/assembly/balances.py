@@ -9,12 +9,17 @@ from chronos.clock import Clock
 from chronos.mirror.follower import RedisFollower
 from chronos.mirror.marker import FilledMark
 from chronos.stream.app import ChronosApp
+from chronos.stream.live.feed import LiveFeed
+from chronos.stream.live.source import KafkaSource
+from chronos.stream.live.subscription import QUEUE_BYTES_MAX, QueueBounds
 from tables.balances import BalancesTable
 from web import health
 from web.accounts import Accounts
 from web.balances import Balances
 from web.history import History
 from web.holds import Holds
+from web.live import Live
+from web.live_ids import LiveIds
 from web.pipeline import Pipeline
 from web.respond import Respond
 from web.routing import Owners, Routing
@@ -66,6 +71,8 @@ def _add_views(
     )
     pipeline.add_copies(resources.redis, follower, search)
     pipeline.add_to(respond)
+    ids = LiveIds(secret, app.names.events, partitions=settings.partitions)
+    Live(_live_feed(app), ids, keys, settings=settings, clock=clock).add_to(respond)
 
     async def redis_state() -> str:
         await resources.redis.ping()
@@ -76,3 +83,17 @@ def _add_views(
         return "ok"
 
     health.register(app, reports={"redis": redis_state, "elasticsearch": search_state})
+
+
+def _live_feed(app: ChronosApp) -> LiveFeed:
+    settings = app.settings
+    feed = LiveFeed(
+        KafkaSource(settings.kafka, app.names.events, partitions=settings.partitions),
+        subscribers_max=settings.live_subscribers_max,
+        bounds=QueueBounds(
+            events_max=settings.live_queue_events_max, bytes_max=QUEUE_BYTES_MAX
+        ),
+    )
+    app.add_resource(feed)
+    app.add_farewell(feed.leave)
+    return feed

@@ -39,6 +39,7 @@ VIEWS = {
         "/v1/accounts/{account_id}/entries",
         "/v1/accounts/{account_id}/holds",
         "/v1/pipeline",
+        "/v1/stream",
         "/v1/transfers",
     },
     "mirror": OPEN_VIEWS,
