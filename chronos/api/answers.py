@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -244,7 +244,7 @@ class ShownEvent(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
     causation_id: str
     schema_version: int
-    hash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    hash: shown.Hash
     """Of the chain of the account's events up to this one."""
 
 
@@ -260,7 +260,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 
     version: shown.Version
     position: shown.Position
-    type: Literal["MoneyWithdrawn", "MoneyDeposited"]
+    type: shown.MoneyEvent
     recorded_at: shown.Moment
     booking_date: date
     value_date: date

@@ -32,3 +32,7 @@ Moment = Annotated[
 Status = Annotated[
     str, Meta(extra_json_schema={"enum": [status.label for status in AccountStatus]})
 ]
+MoneyEvent = Annotated[
+    str, Meta(extra_json_schema={"enum": ["MoneyWithdrawn", "MoneyDeposited"]})
+]
+Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256, hexadecimal.")]

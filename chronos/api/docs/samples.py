@@ -37,6 +37,7 @@ _SAMPLES: Final[dict[str, tuple[Any, ...]]] = {
     "exponent": (2,),
     "external_id": ("INV-2026-031",),
     "from": ("alice",),
+    "hash": ("5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",),
     "held": (0,),
     "kind": ("customer",),
     "limit": (50000,),
@@ -51,7 +52,7 @@ _SAMPLES: Final[dict[str, tuple[Any, ...]]] = {
     "reverses": (None,),
     "sell_amount": (12500,),
     "source": ("journal",),
-    "transfer_id": ("trf_01kjqz8r5d2m7",),
+    "type": ("MoneyDeposited",),
     "value_date": ("2026-03-02",),
     "version": (7,),
 }
@@ -136,7 +137,7 @@ def sample_id(subject: str) -> str:
     """Gives an id as it may stand in a path or shape of this name."""
     lower = subject.lower()
     if "hold" in lower:
-        return "hld_01kjqyz2m4e8w"
+        return "hld_01kjqyz9x6b5t" if "void" in lower else "hld_01kjqyz2m4e8w"
     if any(word in lower for word in ("transfer", "entr", "exchange", "reversal")):
         return "trf_01kjqyx7t9c3v"
     return "alice"
@@ -158,5 +159,15 @@ def sample_payee(subject: str) -> str:
     return "alice-usd" if "exchange" in subject.lower() else "bob"
 
 
-_OF_SUBJECT: Final = {"id": sample_id, "status": sample_status, "to": sample_payee}
+def sample_transfer_id(subject: str) -> str:
+    """Gives the id of a transfer that the subject makes, or shows."""
+    return "trf_01kjqz8r5d2m7" if "reverse" in subject.lower() else "trf_01kjqzb3k7n1p"
+
+
+_OF_SUBJECT: Final = {
+    "id": sample_id,
+    "status": sample_status,
+    "to": sample_payee,
+    "transfer_id": sample_transfer_id,
+}
 _TEXTS: Final = ("text", "2026-03-02", "2026-03-02T12:00:00Z", "EUR", "a1")
