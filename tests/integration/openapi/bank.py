@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chronos.domain.checks import VALUE_DATE_BACK_MAX
 from tests.integration.api.wire import Door
 
 PLENTY = 10**12
@@ -16,8 +18,8 @@ def furnish(door: Door) -> None:
         code = currency.lower()
         _open(door, f"bank-{code}", currency, kind="settlement")
         _open(door, f"position-{code}", currency, kind="position")
-    for account_id, currency in (("alice", "EUR"), ("bob", "EUR"), ("carol", "EUR")):
-        _open(door, account_id, currency)
+    for account_id in ("alice", "bob", "carol", "dora"):
+        _open(door, account_id, "EUR")
         _pay(door, "bank-eur", account_id, PLENTY)
     for number in range(OF_EACH):
         _open(door, f"spare-{number}", "EUR")
@@ -25,13 +27,17 @@ def furnish(door: Door) -> None:
     _open(door, "yen", "JPY")
     _pay(door, "bank-eur", "alice", 1, id="trf_01kjqyx7t9c3v")
     _hold(door, "hld_01kjqyz2m4e8w")
+    _hold(door, "hld_01kjqyz9x6b5t")
     for number in range(OF_EACH):
         _pay(door, "alice", "bob", 1, id=f"transfer-{number}")
         _hold(door, f"hold-{number}")
 
 
 def _open(door: Door, account_id: str, currency: str, **fields: Any) -> None:
-    assert door.open_account(account_id, currency, **fields).status == 201
+    """Opens an account so long ago that the examples' dates lie after it."""
+    day = datetime.now(UTC).date() - VALUE_DATE_BACK_MAX + timedelta(days=1)
+    answer = door.open_account(account_id, currency, opened_on=str(day), **fields)
+    assert answer.status == 201, answer.json
 
 
 def _pay(door: Door, source: str, to: str, amount: int, **fields: Any) -> None:
