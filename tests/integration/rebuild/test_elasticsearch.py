@@ -61,6 +61,16 @@ async def test_lost_indices_are_made_again(estate):
     assert (await estate.reconciled()).is_clean
 
 
+async def test_an_index_that_lost_its_alias_is_not_taken_for_a_new_one(estate):
+    names, client = estate.targets.names, estate.elasticsearch.client
+    await client.indices.delete_alias(index="*", name=names.entries_alias)
+
+    await rebuilt(estate)
+
+    assert await behind(estate, names.entries_alias) == [f"{names.entries_alias}-v2"]
+    assert (await estate.reconciled()).is_clean
+
+
 async def test_the_old_indices_are_kept_until_they_are_dropped(estate):
     names = estate.targets.names
     before = await behind(estate, names.entries_alias)
