@@ -194,9 +194,9 @@ class MemoryBank:
         """Looks up what is remembered, as the store's references do."""
         accounts = {head.state.account_id: head.state for head in self.state.heads.values()}
         positions: dict[str, AccountId] = {}
-        for state in accounts.values():
-            if state.kind is AccountKind.POSITION:
-                positions.setdefault(state.currency, state.account_id)
+        held = [state for state in accounts.values() if state.kind is AccountKind.POSITION]
+        for state in sorted(held, key=lambda state: state.status is not AccountStatus.OPEN):
+            positions.setdefault(state.currency, state.account_id)
         return Referred(
             entries={
                 name: tuple(posting.account_id for posting in entry.postings)

@@ -66,8 +66,8 @@ def morning() -> list[Command]:
             buy_amount=1_600,
             sell_currency="EUR",
             buy_currency=None,
-            sell_position=None,
-            buy_position=None,
+            sell_positions=(),
+            buy_positions=(),
             **_MONEY,
         ),
         ReverseTransfer(

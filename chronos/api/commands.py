@@ -16,7 +16,7 @@ from chronos.wire.problems import code_in
 from chronos.wire.receipt import Receipt
 from chronos.wire.terms import Asked
 
-DRY_RUN_KEY: Final = "dry-run"
+DRY_RUN_KEY: Final = "dry run"  # with a space, which no key of a client has
 
 
 async def run_command(services: Services, exchange: Exchange) -> Answer:

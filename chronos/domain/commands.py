@@ -89,9 +89,9 @@ class ExchangeFunds:
     sell_currency: str | None
     """The currency that the sender believes the source to have; None: unsaid."""
     buy_currency: str | None
-    sell_position: AccountId | None
-    """The bank's position account in the source's currency; None: there is none."""
-    buy_position: AccountId | None
+    sell_positions: tuple[AccountId, ...]
+    """The bank's position accounts in the source's currency; the first that is there serves."""
+    buy_positions: tuple[AccountId, ...]
     description: str | None
     value_date: date | None
     metadata: Mapping[str, str]

@@ -7,7 +7,7 @@ together are what the bank gained and risks.
 
 from __future__ import annotations
 
-from chronos.domain.account import AccountState
+from chronos.domain.account import AccountState, AccountStatus
 from chronos.domain.chart import AccountKind
 from chronos.domain.checks import not_found, wrong_currency
 from chronos.domain.commands import ExchangeFunds
@@ -66,8 +66,8 @@ def _positions(
     states: States, command: ExchangeFunds, sold: str, bought: str
 ) -> tuple[AccountId, AccountId] | Rejected:
     """Gives the bank's two position accounts, or refuses when one is not there."""
-    mine = _position(states, command.sell_position, sold)
-    other = _position(states, command.buy_position, bought)
+    mine = _position(states, command.sell_positions, sold)
+    other = _position(states, command.buy_positions, bought)
     if mine is None or other is None:
         return Rejected(
             code=RejectionCode.POSITION_ACCOUNT_MISSING,
@@ -83,11 +83,21 @@ def _positions(
     return mine, other
 
 
-def _position(states: States, account_id: AccountId | None, currency: str) -> AccountId | None:
-    account = None if account_id is None else states.accounts.get(account_id)
-    if account is None or account.kind is not AccountKind.POSITION:
-        return None
-    return account.account_id if account.currency == currency else None
+def _position(
+    states: States, candidates: tuple[AccountId, ...], currency: str
+) -> AccountId | None:
+    """Gives the first candidate that is a position in the currency; an open one if possible."""
+    found: AccountId | None = None
+    for account_id in candidates:
+        account = states.accounts.get(account_id)
+        if account is None or account.kind is not AccountKind.POSITION:
+            continue
+        if account.currency != currency:
+            continue
+        if account.status is AccountStatus.OPEN:
+            return account_id
+        found = found or account_id
+    return found
 
 
 def _entry(

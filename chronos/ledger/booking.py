@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from chronos.clock import IdSource
 from chronos.domain.account import AccountState
-from chronos.domain.commands import ReverseTransfer
+from chronos.domain.commands import CaptureHold, ReverseTransfer
 from chronos.domain.decide import decide
 from chronos.domain.events import AccountOpened, Event
 from chronos.domain.evolve import evolve
@@ -256,7 +256,11 @@ def _as_looked_up(seen: States, command: ReverseTransfer, also: Sequence[Account
 
 def _first_account(attempt: Attempt) -> AccountId | None:
     """Gives the account that a command is about: a refusal is published under it."""
-    accounts = attempt.also or needs_of(attempt.command).accounts
+    if attempt.also:
+        return attempt.also[0]
+    if isinstance(attempt.command, CaptureHold):
+        return None  # of an unknown hold: it is not the destination's to refuse
+    accounts = needs_of(attempt.command).accounts
     return accounts[0] if accounts else None
 
 

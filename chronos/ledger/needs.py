@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from chronos.domain.commands import (
@@ -26,6 +27,7 @@ from chronos.domain.commands import (
 )
 from chronos.domain.ids import AccountId
 from chronos.wire.booking import Needs
+from chronos.wire.bounds import CHARACTER_BYTES, EVENT_BYTES
 
 POSTINGS_MAX = 100
 """Most postings of one journal entry, so most events of its reversal."""
@@ -37,6 +39,14 @@ def needs_of(command: Command) -> Needs:
     The accounts are those that the command names; those that it only refers to (of a hold, of a
     transfer to be reversed) are looked up before, by `chronos.ledger.resolve`.
     """
+    needs = _needs(command)
+    characters = _characters(command)
+    if not characters:
+        return needs
+    return replace(needs, event_bytes=EVENT_BYTES + characters * CHARACTER_BYTES)
+
+
+def _needs(command: Command) -> Needs:
     match command:
         case TransferFunds() | PostEntries() | ExchangeFunds() | ReverseTransfer():
             return _needs_of_entry(command)
@@ -72,7 +82,7 @@ def _needs_of_entry(command: EntryCommand) -> Needs:
             accounts = tuple(posting.account_id for posting in command.postings)
             return Needs(accounts=accounts, transfers=transfers, events_max=len(accounts))
         case ExchangeFunds():
-            positions = _known(command.sell_position, command.buy_position)
+            positions = (*command.sell_positions, *command.buy_positions)
             accounts = (command.source, command.destination, *positions)
             return Needs(accounts=accounts, transfers=transfers, events_max=4)
         case ReverseTransfer():
@@ -104,5 +114,24 @@ def _needs_of_hold(command: HoldCommand) -> Needs:
             assert_never(command)
 
 
-def _known(*accounts: AccountId | None) -> Iterable[AccountId]:
-    return (account for account in accounts if account is not None)
+def _characters(command: Command) -> int:
+    """Counts the characters that a client chose, and that each event repeats."""
+    match command:
+        case ExpireHold():
+            return 0
+        case OpenAccount():
+            return _in(command.metadata)
+        case (
+            VoidHold()
+            | SetOverdraftLimit()
+            | FreezeAccount()
+            | UnfreezeAccount()
+            | CloseAccount()
+        ):
+            return len(command.description or "")
+        case _:
+            return len(command.description or "") + _in(command.metadata)
+
+
+def _in(metadata: Mapping[str, str]) -> int:
+    return sum(len(key) + len(value) for key, value in metadata.items()) if metadata else 0

@@ -31,14 +31,21 @@ from chronos.domain.commands import (
 from chronos.domain.ids import AccountId, HoldId, TransferId
 from chronos.ledger.needs import needs_of
 from chronos.ledger.ports import References
-from chronos.wire.booking import AnyAttempt, Attempt
+from chronos.wire.booking import AnyAttempt, Attempt, Needs
+from chronos.wire.bounds import BYTES_MAX, EVENTS_MAX
 from chronos.wire.references import Referred, Wanted
+
+CANDIDATES_MAX = 8
+"""Position accounts of one currency that an exchange in a batch may choose among."""
 
 _Referring = CaptureHold | VoidHold | ExpireHold | ReverseTransfer | ExchangeFunds
 
 
-async def resolved(attempt: AnyAttempt, references: References) -> AnyAttempt:
-    """Completes an attempt, or each item of a batch.
+async def resolved(attempt: AnyAttempt, references: References) -> AnyAttempt | None:
+    """Completes an attempt, or each item of a batch; None when no transaction could hold it.
+
+    The bounds are asked before the look-up and while items are completed, so that what is too
+    large costs no more than what is just not.
 
     Raises:
         Unavailable: PostgreSQL does not answer.
@@ -48,17 +55,50 @@ async def resolved(attempt: AnyAttempt, references: References) -> AnyAttempt:
             return attempt
         referred = await references.refer(_wanted((attempt.command,)))
         return _World.of(referred).complete(attempt)
+    load = _Load()
+    for item in attempt.items:
+        load.add(needs_of(item.command), also=0)
+    if load.is_too_much:
+        return None
     wanted = _wanted(item.command for item in attempt.items)
-    if wanted == Wanted():
+    if not (wanted.entries or wanted.holds or wanted.accounts):
         return attempt
     world = _World.of(await references.refer(wanted))
-    return replace(attempt, items=_in_turn(attempt.items, world))
+    items = _in_turn(attempt.items, world)
+    return None if items is None else replace(attempt, items=items)
 
 
-def _in_turn(items: Sequence[Attempt], world: _World) -> tuple[Attempt, ...]:
-    completed = []
+@dataclass(slots=True)
+class _Load:
+    """What the items of a batch come to, about: a reversal counts by what is known of it."""
+
+    events: int = 0
+    event_bytes: int = 0
+    accounts: int = 0
+
+    def add(self, needs: Needs, *, also: int) -> None:
+        events = max(1, also) if needs.entries else needs.events_max
+        self.events += events
+        self.event_bytes += events * needs.event_bytes
+        self.accounts += also
+
+    @property
+    def is_too_much(self) -> bool:
+        return (
+            self.events > EVENTS_MAX
+            or self.event_bytes > BYTES_MAX
+            or self.accounts > EVENTS_MAX
+        )
+
+
+def _in_turn(items: Sequence[Attempt], world: _World) -> tuple[Attempt, ...] | None:
+    completed: list[Attempt] = []
+    load = _Load()
     for item in items:
         complete = world.complete(item)
+        load.add(needs_of(complete.command), also=len(complete.also))
+        if load.is_too_much:
+            return None
         world.note(complete)
         completed.append(complete)
     return tuple(completed)
@@ -68,6 +108,7 @@ def _wanted(commands: Iterable[Command]) -> Wanted:
     entries: dict[TransferId, None] = {}
     holds: dict[HoldId, None] = {}
     accounts: dict[AccountId, None] = {}
+    currencies: dict[str, None] = {}
     for command in commands:
         match command:
             case CaptureHold() | VoidHold() | ExpireHold():
@@ -76,27 +117,35 @@ def _wanted(commands: Iterable[Command]) -> Wanted:
                 entries[command.reverses] = None
             case ExchangeFunds():
                 accounts.update({command.source: None, command.destination: None})
+            case OpenAccount():
+                currencies[command.currency] = None
             case _:
                 pass
-    return Wanted(entries=tuple(entries), holds=tuple(holds), accounts=tuple(accounts))
+    return Wanted(
+        entries=tuple(entries),
+        holds=tuple(holds),
+        accounts=tuple(accounts),
+        currencies=tuple(currencies),
+    )
 
 
 @dataclass(slots=True, kw_only=True)
 class _World:
     """What is known of holds, entries and currencies; grows with the items of a batch."""
 
-    entries: dict[TransferId, tuple[AccountId, ...]] = field(default_factory=dict)
+    entries: dict[TransferId, dict[AccountId, None]] = field(default_factory=dict)
     holds: dict[HoldId, AccountId] = field(default_factory=dict)
     currencies: dict[AccountId, str] = field(default_factory=dict)
-    positions: dict[str, AccountId] = field(default_factory=dict)
+    positions: dict[str, dict[AccountId, None]] = field(default_factory=dict)
+    """Of each currency those that may serve, the first that is there first."""
 
     @classmethod
     def of(cls, referred: Referred) -> _World:
         return cls(
-            entries=dict(referred.entries),
+            entries={name: dict.fromkeys(one) for name, one in referred.entries.items()},
             holds=dict(referred.holds),
             currencies=dict(referred.currencies),
-            positions=dict(referred.positions),
+            positions={code: {one: None} for code, one in referred.positions.items()},
         )
 
     def complete(self, attempt: Attempt) -> Attempt:
@@ -107,7 +156,7 @@ class _World:
                 account = self.holds.get(command.hold_id)
                 return attempt if account is None else replace(attempt, also=(account,))
             case ReverseTransfer():
-                return replace(attempt, also=self.entries.get(command.reverses, ()))
+                return replace(attempt, also=tuple(self.entries.get(command.reverses, ())))
             case ExchangeFunds():
                 return replace(attempt, command=self._with_positions(command))
             case _:
@@ -120,7 +169,7 @@ class _World:
             case OpenAccount():
                 self.currencies.setdefault(command.account_id, command.currency)
                 if command.kind is AccountKind.POSITION:
-                    self.positions.setdefault(command.currency, command.account_id)
+                    self.positions.setdefault(command.currency, {})[command.account_id] = None
             case PlaceHold():
                 self.holds.setdefault(command.hold_id, command.account_id)
             case (
@@ -131,9 +180,8 @@ class _World:
                 | ReverseTransfer()
             ):
                 # Of items that would take one id, any may be the one that is granted.
-                earlier = self.entries.get(command.transfer_id, ())
-                accounts = (*earlier, *attempt.also, *needs_of(command).accounts)
-                self.entries[command.transfer_id] = tuple(dict.fromkeys(accounts))
+                accounts = self.entries.setdefault(command.transfer_id, {})
+                accounts.update(dict.fromkeys((*attempt.also, *needs_of(command).accounts)))
             case _:
                 pass
 
@@ -142,6 +190,9 @@ class _World:
         bought = self.currencies.get(command.destination, "")
         return replace(
             command,
-            sell_position=command.sell_position or self.positions.get(sold),
-            buy_position=command.buy_position or self.positions.get(bought),
+            sell_positions=command.sell_positions or self._candidates(sold),
+            buy_positions=command.buy_positions or self._candidates(bought),
         )
+
+    def _candidates(self, currency: str) -> tuple[AccountId, ...]:
+        return tuple(self.positions.get(currency, ()))[:CANDIDATES_MAX]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from chronos.ledger.ports import Journal, References
 from chronos.ledger.resolve import resolved
 from chronos.wire.booking import AnyAttempt
-from chronos.wire.receipt import Receipt
+from chronos.wire.receipt import Receipt, too_large_receipt
 
 OK = 200
 
@@ -25,7 +25,10 @@ class Ledger:
         Raises:
             Unavailable: The outcome is unknown; the same attempt may be sent again.
         """
-        return await self._journal.submit(await resolved(attempt, self._references))
+        complete = await resolved(attempt, self._references)
+        if complete is None:
+            return _too_large(attempt)
+        return await self._journal.submit(complete)
 
     async def preview(self, attempt: AnyAttempt) -> Receipt:
         """Tells what an attempt would bring now, with status 200 if granted; changes nothing.
@@ -33,7 +36,14 @@ class Ledger:
         Raises:
             Unavailable: PostgreSQL does not answer.
         """
-        receipt = await self._journal.preview(await resolved(attempt, self._references))
+        complete = await resolved(attempt, self._references)
+        if complete is None:
+            return _too_large(attempt)
+        receipt = await self._journal.preview(complete)
         if receipt.location is None:
             return receipt
         return replace(receipt, status=OK, location=None)
+
+
+def _too_large(attempt: AnyAttempt) -> Receipt:
+    return too_large_receipt(instance=attempt.instance, request_id=attempt.request_id)

@@ -58,6 +58,8 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     counterparty: str | None
     position: int
+    legs: int | None = None
+    """How many postings the entry has; version 1 of the event did not say."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +162,13 @@ class TransferIndex:
 
 
 def is_whole(postings: Sequence[Posting], age_s: float) -> bool:
-    """Tells whether these postings, by their legs, are all of their journal entry."""
+    """Tells whether these postings are all of their journal entry.
+
+    They say how many there are. Those of version 1 do not, and are looked at: by their legs,
+    their counterparties and their sums.
+    """
+    if postings and postings[0].legs is not None:
+        return len(postings) == postings[0].legs
     accounts = {posting.account_id for posting in postings}
     sums: dict[str, int] = defaultdict(int)
     for number, posting in enumerate(postings):

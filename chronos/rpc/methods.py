@@ -25,7 +25,7 @@ EVENTS_PAGE: Final = 64
 """Events of one stream in memory at once."""
 AUTHORIZED_S: Final = 2.0
 """A stream's key is asked for again after this: a revoked one ends it."""
-_DRY_RUN_KEY: Final = "dry-run"
+_DRY_RUN_KEY: Final = "dry run"  # with a space, which no key of a client has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

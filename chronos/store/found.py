@@ -26,6 +26,7 @@ from chronos.wire.booking import (
     Needs,
     StoredReceipt,
 )
+from chronos.wire.bounds import BYTES_MAX, EVENTS_MAX, LOCKS_MAX
 from chronos.wire.codec import decode_event
 from chronos.wire.documents import HOLD_ENDS
 
@@ -60,6 +61,25 @@ class Prepared:
             every,
             frozenset().union(*(blocking_locks(needs) for needs in every)),
             {key_lock(key): key for key in named},
+        )
+
+    @property
+    def locks(self) -> int:
+        """How many locks it takes."""
+        return len(self.blocking) + len(self.keys)
+
+    @property
+    def event_bytes(self) -> int:
+        """Bytes of its events at most, about."""
+        return sum(needs.events_max * needs.event_bytes for needs in self.needs)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Tells whether no transaction could hold it."""
+        return (
+            self.positions > EVENTS_MAX
+            or self.locks > LOCKS_MAX
+            or self.event_bytes > BYTES_MAX
         )
 
     @property

@@ -17,8 +17,9 @@ transaction → each waiting caller gets its receipt.
 * A caller that gives up takes only itself away. An attempt for which nobody waits any more, and
   which no lane has taken, is not run.
 
-Bounds: `pending_max` attempts, `batch_max` commands and `LOCKS_MAX` locks in a transaction (a
-batch that somebody sent as one is never parted: it may hold more commands, alone), and
+Bounds: `pending_max` attempts, `batch_max` commands in a transaction (a batch that somebody
+sent as one is never parted: it may hold more, alone) and no more of anything than
+`wire/bounds.py` allows,
 `deadline_s` for each caller, `ALONE_TRIES_MAX` tries for an attempt that keeps losing.
 """
 
@@ -35,14 +36,12 @@ from chronos.errors import DeadlineExceeded, Overloaded, Unavailable
 from chronos.store.event_store import Conflict
 from chronos.store.faults import SERVICE
 from chronos.store.found import NeedsOf, Prepared
-from chronos.store.locks import LOCKS_MAX
 from chronos.telemetry import metrics
 from chronos.wire.booking import AnyAttempt, Booked, KeyName
-from chronos.wire.receipt import Receipt, problem_receipt
+from chronos.wire.bounds import BYTES_MAX, EVENTS_MAX, LOCKS_MAX
+from chronos.wire.receipt import Receipt, problem_receipt, too_large_receipt
 
 ALONE_TRIES_MAX: Final = 5
-POSITIONS_MAX: Final = 10_000
-"""Most events of one batch: what one transaction writes well within its time-out."""
 _STOPPING: Final = "this process is stopping"
 
 
@@ -98,6 +97,31 @@ class _Job:
         return all(waiter.done() for waiter in self.waiters)
 
 
+@dataclass(slots=True)
+class _Load:
+    """What the transaction that is being put together holds so far."""
+
+    commands: int = 0
+    events: int = 0
+    event_bytes: int = 0
+
+    def takes(self, job: _Job, commands_max: int, taken: set[int]) -> bool:
+        """Tells whether one more still fits, beside the locks that are taken."""
+        prepared = job.prepared
+        return (
+            self.commands + prepared.commands <= commands_max
+            and self.events + prepared.positions <= EVENTS_MAX
+            and self.event_bytes + prepared.event_bytes <= BYTES_MAX
+            and len(taken) + len(job.locks) <= LOCKS_MAX
+        )
+
+    def add(self, prepared: Prepared) -> None:
+        """Takes one more in."""
+        self.commands += prepared.commands
+        self.events += prepared.positions
+        self.event_bytes += prepared.event_bytes
+
+
 class GroupCommit:
     """The journal of one API process, as the ledger's port asks for it."""
 
@@ -148,7 +172,7 @@ class GroupCommit:
         elif job.attempt.request_hash != attempt.request_hash:
             return _reused(attempt)
         if job is None:
-            return _too_large(attempt)
+            return too_large_receipt(instance=attempt.instance, request_id=attempt.request_id)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Receipt] = loop.create_future()
         job.waiters.append(waiter)
@@ -189,9 +213,9 @@ class GroupCommit:
         if len(self._jobs) >= self._limits.pending_max:
             raise Overloaded(SERVICE, f"{len(self._jobs)} commands are waiting already")
         prepared = Prepared.of(attempt, self._needs_of)
-        locks = prepared.blocking | prepared.keys.keys()
-        if len(locks) > LOCKS_MAX or prepared.positions > POSITIONS_MAX:
+        if prepared.is_too_large:
             return None
+        locks = prepared.blocking | prepared.keys.keys()
         job = _Job(prepared, locks, perf_counter())
         self._jobs[attempt.key] = job
         self._queue.append(job)
@@ -218,29 +242,24 @@ class GroupCommit:
         taken: set[int] = set()
         kept_out = set(self._held)
         most = self._limits.batch_max
-        commands = 0
-        while self._queue and commands < most and len(left) < most:
+        load = _Load()
+        while self._queue and load.commands < most and len(left) < most:
             job = self._queue.popleft()
             if job.is_abandoned():
                 self._forget(job)
             elif not job.locks.isdisjoint(kept_out):
                 kept_out |= job.locks
                 left.append(job)
-            elif batch and self._would_overfill(job, commands, len(taken)):
+            elif batch and not load.takes(job, most, taken):
                 left.append(job)
                 break
             else:
-                commands += job.prepared.commands
+                load.add(job.prepared)
                 taken |= job.locks
                 batch.append(job)
         self._queue.extendleft(reversed(left))
         self._held |= taken
         return batch
-
-    def _would_overfill(self, job: _Job, commands: int, locks: int) -> bool:
-        if commands + job.prepared.commands > max(self._limits.batch_max, 1):
-            return True
-        return locks + len(job.locks) > LOCKS_MAX
 
     async def _run(self, committer: Committer, batch: list[_Job]) -> None:
         """Commits a batch; whatever happens, every job of it ends and its locks are free."""
@@ -327,16 +346,6 @@ def _reused(attempt: AnyAttempt) -> Receipt:
         "idempotency_key_reused",
         f"Idempotency-Key {attempt.idempotency_key} is being used for another request; "
         "choose a new key for a new intention.",
-        instance=attempt.instance,
-        request_id=attempt.request_id,
-    )
-
-
-def _too_large(attempt: AnyAttempt) -> Receipt:
-    return problem_receipt(
-        "batch_too_large",
-        f"One transaction takes at most {POSITIONS_MAX} events and {LOCKS_MAX} accounts and "
-        "ids; send the batch in parts.",
         instance=attempt.instance,
         request_id=attempt.request_id,
     )

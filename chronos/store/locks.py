@@ -10,12 +10,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
 
 from chronos.wire.booking import KeyName, Needs
-
-LOCKS_MAX: Final = 4096
-"""Locks of one transaction; PostgreSQL's shared lock table is sized by it at start-up."""
 
 
 def blocking_locks(needs: Needs) -> frozenset[int]:

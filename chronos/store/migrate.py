@@ -21,6 +21,7 @@ import asyncpg
 
 from chronos.errors import ChronosError
 from chronos.home import migrations_folder
+from chronos.store import roles
 from chronos.store.faults import translated
 
 _FILE_NAME: Final = re.compile(r"(?P<number>[0-9]{4})_(?P<name>[a-z0-9_]+)\.sql")
@@ -38,6 +39,11 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 _APPLIED: Final = (
     "SELECT number, name, sha256, applied_at FROM schema_migrations ORDER BY number"
 )
+_WRITERS: Final = f"""
+SELECT count(*)
+FROM pg_stat_activity
+WHERE datname = current_database() AND usename = '{roles.WRITER}'
+"""  # noqa: S608 - the name of a role of ours
 _RECORD: Final = """
 INSERT INTO schema_migrations (number, name, sha256)
 VALUES ($1::integer, $2::text, $3::text)
@@ -94,7 +100,8 @@ async def migrate(owner_dsn: str, *, folder: Path | None = None) -> list[Migrati
     """Applies what is missing; gives what was applied now.
 
     Raises:
-        MigrationFault: An applied migration was edited, or is unknown to this checkout.
+        MigrationFault: An applied migration was edited, or is unknown to this checkout; or the
+            schema would change under processes that write.
         Unavailable: PostgreSQL does not answer.
     """
     wanted = read_migrations(folder)
@@ -105,6 +112,8 @@ async def migrate(owner_dsn: str, *, folder: Path | None = None) -> list[Migrati
             applied = await connection.fetch(_APPLIED)
             _refuse_strangers(applied, wanted)
             missing = [*wanted[len(applied) :]]
+            if applied and missing:
+                _refuse_beside_writers(await connection.fetchval(_WRITERS))
             for migration in missing:
                 await _apply(connection, migration)
     return missing
@@ -144,6 +153,16 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
         await connection.execute(migration.text)
         await connection.execute("RESET ROLE")
         await connection.execute(_RECORD, migration.number, migration.name, migration.sha256)
+
+
+def _refuse_beside_writers(sessions: int) -> None:
+    """Refuses to change tables under processes that write rows of the former shape."""
+    if sessions:
+        raise MigrationFault(
+            f"{sessions} sessions of {roles.WRITER} are writing to this database: stop the API "
+            "and the relay, which know its former schema only, then migrate and start the new "
+            "ones"
+        )
 
 
 def _refuse_strangers(applied: Iterable[asyncpg.Record], wanted: tuple[Migration, ...]) -> None:

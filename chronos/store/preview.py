@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Final
 
@@ -10,8 +11,10 @@ from chronos.store.found import Prepared, Wanted, found_in
 from chronos.store.pool import Pool
 from chronos.store.statements import READ_FOUND
 from chronos.wire.booking import AnyAttempt
-from chronos.wire.receipt import Receipt
+from chronos.wire.receipt import Receipt, too_large_receipt
 
+AT_ONCE_MAX: Final = 4
+"""Dry runs of one process that may hold their answers in memory at once."""
 _NO_POSITION: Final = 0
 
 
@@ -21,6 +24,7 @@ class Preview:
     def __init__(self, pool: Pool, rules: Rules):
         self._pool = pool
         self._rules = rules
+        self._turns = asyncio.Semaphore(AT_ONCE_MAX)
 
     async def preview(self, attempt: AnyAttempt) -> Receipt:
         """Tells what the attempt would bring on the present state; its position is 0.
@@ -28,7 +32,13 @@ class Preview:
         Raises:
             Unavailable: PostgreSQL does not answer.
         """
-        wanted = Wanted.of((Prepared.of(attempt, self._rules.needs_of),))
+        prepared = Prepared.of(attempt, self._rules.needs_of)
+        if prepared.is_too_large:
+            return too_large_receipt(instance=attempt.instance, request_id=attempt.request_id)
+        async with self._turns:
+            return await self._preview(attempt, Wanted.of((prepared,)))
+
+    async def _preview(self, attempt: AnyAttempt, wanted: Wanted) -> Receipt:
         _, *others = wanted.parameters()
         async with self._pool.connection() as connection:
             row = await connection.fetchrow(READ_FOUND, 0, *others)

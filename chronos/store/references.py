@@ -49,15 +49,30 @@ SELECT
   ARRAY(
     SELECT ROW(kept.currency, position.account_id)
     FROM (
-      SELECT DISTINCT account.currency
+      SELECT account.currency
       FROM unnest($3::text[]) AS wanted (account_id)
       JOIN accounts AS account ON account.account_id = wanted.account_id
+      UNION
+      SELECT wanted.currency
+      FROM unnest($4::text[]) AS wanted (currency)
     ) AS kept
     CROSS JOIN LATERAL (
-      SELECT accounts.account_id
-      FROM accounts
-      WHERE accounts.kind = 'position' AND accounts.currency = kept.currency
-      ORDER BY accounts.currency, accounts.opened_at, accounts.account_id
+      SELECT oldest.account_id
+      FROM (
+        SELECT accounts.account_id, accounts.opened_at
+        FROM accounts
+        WHERE accounts.kind = 'position' AND accounts.currency = kept.currency
+        ORDER BY accounts.currency, accounts.opened_at, accounts.account_id
+        LIMIT 64
+      ) AS oldest
+      CROSS JOIN LATERAL (
+        SELECT events.status_after
+        FROM events
+        WHERE events.account_id = oldest.account_id
+        ORDER BY events.version DESC
+        LIMIT 1
+      ) AS head
+      ORDER BY head.status_after <> 0, oldest.opened_at, oldest.account_id
       LIMIT 1
     ) AS position
   ) AS positions
@@ -78,7 +93,11 @@ class References:
         """
         async with self._pool.connection() as connection:
             row = await connection.fetchrow(
-                READ_REFERENCES, wanted.entries, wanted.holds, wanted.accounts
+                READ_REFERENCES,
+                wanted.entries,
+                wanted.holds,
+                wanted.accounts,
+                wanted.currencies,
             )
         return Referred(
             entries=_by_entry(row["postings"]),

@@ -16,7 +16,7 @@ import asyncpg
 from chronos.errors import SettingFault, Unavailable, UnsafeSetting
 from chronos.store import migrate, pool
 from chronos.store.faults import translated
-from chronos.store.locks import LOCKS_MAX
+from chronos.wire.bounds import LOCKS_MAX
 
 _DSN: Final = "CHRONOS_POSTGRES_DSN"
 _REFUSED: Final = (

@@ -221,8 +221,8 @@ class ExchangeBody(CommandBody, frozen=True, kw_only=True):
             buy_amount=self.buy_amount,
             sell_currency=self.sell_currency,
             buy_currency=self.buy_currency,
-            sell_position=None if self.sell_position is None else AccountId(self.sell_position),
-            buy_position=None if self.buy_position is None else AccountId(self.buy_position),
+            sell_positions=_named(self.sell_position),
+            buy_positions=_named(self.buy_position),
             external_id=self.external_id,
             description=self.description,
             value_date=self.value_date,
@@ -251,3 +251,7 @@ class ReverseBody(CommandBody, frozen=True, kw_only=True):
             metadata=self.metadata or {},
             expected_versions=by_account(self.expected_versions),
         )
+
+
+def _named(account_id: str | None) -> tuple[AccountId, ...]:
+    return () if account_id is None else (AccountId(account_id),)

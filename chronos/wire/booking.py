@@ -16,6 +16,7 @@ from chronos.domain.account import AccountState
 from chronos.domain.commands import Command
 from chronos.domain.ids import AccountId, HoldId, TransferId
 from chronos.domain.states import HoldState, JournalEntry
+from chronos.wire.bounds import EVENT_BYTES
 from chronos.wire.receipt import Receipt
 
 KeyName = tuple[str, str]
@@ -78,6 +79,8 @@ class Needs:
     accounts: tuple[AccountId, ...]
     events_max: int
     """How many events the command writes at most; as many positions are drawn."""
+    event_bytes: int = EVENT_BYTES
+    """Bytes of the body of each of them at most, about."""
     transfers: tuple[TransferId, ...] = ()
     """Transfer ids that the command would take."""
     external_ids: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import date
 
 import msgspec
@@ -39,6 +40,11 @@ class HoldBody(CommandBody, frozen=True, kw_only=True):
     description: Description | None = None
     metadata: Metadata | None = None
     expected_versions: ExpectedVersions | None = None
+
+    def __post_init__(self) -> None:
+        """Keeps the expiry in UTC: the same instant, written otherwise, is the same meaning."""
+        with contextlib.suppress(OverflowError):  # told by `rule_errors`
+            msgspec.structs.force_setattr(self, "expires_at", in_utc(self.expires_at))
 
     def rule_errors(self) -> list[InputError]:
         """Names what no type can say: a currency not in use, a version of a stranger."""

@@ -25,6 +25,7 @@ from chronos.domain.commands import (
 from chronos.domain.events import AccountOpened, HoldChanged, HoldPlaced, MoneyMoved
 from chronos.domain.ids import AccountId
 from chronos.domain.rejections import Rejected
+from chronos.wire.bounds import BYTES_MAX, EVENTS_MAX, LOCKS_MAX
 from chronos.wire.codec import Recorded
 from chronos.wire.documents import (
     account_document,
@@ -204,6 +205,17 @@ def batch_rejected_receipt(
 class _Refusal(msgspec.Struct):
     code: str
     detail: str
+
+
+def too_large_receipt(*, instance: str, request_id: str) -> Receipt:
+    """Writes the receipt, not stored, of what no transaction can hold."""
+    return problem_receipt(
+        "batch_too_large",
+        f"One transaction takes at most {EVENTS_MAX} events of {BYTES_MAX >> 20} MiB in all, "
+        f"on {LOCKS_MAX} accounts and ids; send the commands in parts.",
+        instance=instance,
+        request_id=request_id,
+    )
 
 
 def replayed_receipt(status: int, body: bytes) -> Receipt:

@@ -16,6 +16,8 @@ class Wanted:
     holds: tuple[HoldId, ...] = ()
     accounts: tuple[AccountId, ...] = ()
     """Whose currency is wanted, and the bank's position account in it."""
+    currencies: tuple[str, ...] = ()
+    """Of accounts that are yet to be opened: the position account is wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,4 +29,4 @@ class Referred:
     holds: Mapping[HoldId, AccountId] = field(default_factory=dict)
     currencies: Mapping[AccountId, str] = field(default_factory=dict)
     positions: Mapping[str, AccountId] = field(default_factory=dict)
-    """The bank's oldest position account of each currency."""
+    """The bank's oldest position account of each currency, an open one if there is one."""

@@ -56,6 +56,19 @@ class Model:
         self.accounts: dict[str, dict[str, Any]] = {}
         self.holds: dict[str, dict[str, Any]] = {}
         self.entries: dict[str, dict[str, Any]] = {}
+        self.looked_up: list[str] = []
+        """Accounts that were there, and position accounts as they were, at the look-up."""
+        self.chosen: dict[str, str] = {}
+
+    def look_up(self) -> None:
+        """Chooses position accounts before a request, as the bank does: an open one first."""
+        self.looked_up = list(self.accounts)
+        self.chosen = {}
+        for wanted in (True, False):
+            for name, account in self.accounts.items():
+                is_open = account["status"] == "open"
+                if account["kind"] == "position" and is_open is wanted:
+                    self.chosen.setdefault(account["currency"], name)
 
     def copy(self) -> Model:
         return deepcopy(self)
@@ -92,9 +105,13 @@ class Model:
         }
 
     def position_account(self, currency: str) -> str | None:
+        """The one that was chosen, or one that the batch opened itself; best an open one."""
         kept = ("position", currency)
-        named = (n for n, a in self.accounts.items() if (a["kind"], a["currency"]) == kept)
-        return next(named, None)
+        named = [n for n, a in self.accounts.items() if (a["kind"], a["currency"]) == kept]
+        newer = [name for name in named if name not in self.looked_up]
+        choice = [name for name in (self.chosen.get(currency), *newer) if name is not None]
+        still_open = [name for name in choice if self.accounts[name]["status"] == "open"]
+        return next(iter([*still_open, *choice]), None)
 
     def _open(self, command: c.OpenAccount, at: Moment) -> None:
         if command.account_id in self.accounts:

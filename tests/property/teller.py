@@ -87,6 +87,7 @@ class Teller(RuleBasedStateMachine):
     def begin_basket(self, size: int, *, is_atomic: bool) -> None:
         self.basket, self.basket_size, self.is_atomic = [], size, is_atomic
         self.imagined = self.model.copy()
+        self.imagined.look_up()
 
     def send(self, request: Request) -> None:
         """Sends a request whose key is new, perhaps with others in one transaction."""
@@ -135,6 +136,7 @@ class Teller(RuleBasedStateMachine):
 
     def foretell(self, request: Request, at: Moment) -> tuple[Outcome, ...]:
         """Does a request in the model."""
+        self.model.look_up()
         if isinstance(request, Single):
             return (self.model.do(request.command, at),)
         before = self.model.copy()

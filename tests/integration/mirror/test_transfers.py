@@ -171,8 +171,8 @@ def commands() -> list[Command]:
             buy_amount=110,
             sell_currency="EUR",
             buy_currency="USD",
-            sell_position=AccountId("pos:EUR"),
-            buy_position=AccountId("pos:USD"),
+            sell_positions=(AccountId("pos:EUR"),),
+            buy_positions=(AccountId("pos:USD"),),
             **dated,
         ),
         PostEntries(

@@ -12,6 +12,7 @@ import pytest
 
 from chronos.home import migrations_folder
 from chronos.store import migrate, roles
+from tests.databases import PASSWORD
 
 CHECKS = migrations_folder() / "checks"
 
@@ -111,3 +112,30 @@ async def _wrong(dsn: str, queries: list[str]) -> list[str]:
         return [row["wrong"] for query in queries for row in await owner.fetch(query)]
     finally:
         await owner.close()
+
+
+async def test_a_schema_is_not_changed_under_a_process_that_writes(
+    empty_database, tmp_path: Path
+):
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrations_folder(), folder)
+    await migrate.migrate(empty_database, folder=folder)
+    await roles.set_passwords(empty_database, {roles.WRITER: PASSWORD})
+    later = folder / f"{migrate.schema_number() + 1:04}_later.sql"
+    later.write_text("SELECT 1;\n", encoding="utf-8")
+    writer = await asyncpg.connect(roles.role_dsn(empty_database, roles.WRITER, PASSWORD))
+    try:
+        with pytest.raises(migrate.MigrationFault, match="1 sessions of chronos_writer"):
+            await migrate.migrate(empty_database, folder=folder)
+    finally:
+        await writer.close()
+
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                applied = await migrate.migrate(empty_database, folder=folder)
+            except migrate.MigrationFault:  # the server has not noticed yet
+                await asyncio.sleep(0.05)
+            else:
+                break
+    assert [migration.name for migration in applied] == ["later"]

@@ -21,7 +21,7 @@ STATEMENTS = {
         READ_FOUND,
         "2, '{a}', '{t}', '{x}', '{p}', '{k}', '{h}', '{r}'",
     ),
-    "what a command refers to": (READ_REFERENCES, "'{t}', '{h}', '{a}'"),
+    "what a command refers to": (READ_REFERENCES, "'{t}', '{h}', '{a}', '{EUR}'"),
     "an account": (_HEAD, "'a'"),
     "a hold": (_HOLD, "'h'"),
     "a transfer": (_POSTINGS, "'t'"),

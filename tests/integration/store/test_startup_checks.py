@@ -6,8 +6,8 @@ import pytest
 
 from chronos.errors import SettingFault, Unavailable, UnsafeSetting
 from chronos.store import roles
-from chronos.store.locks import LOCKS_MAX
 from chronos.store.startup_checks import Demand, Duty, check, check_schema, check_settings
+from chronos.wire.bounds import LOCKS_MAX
 
 WRITER = Demand(duty=Duty.WRITE, transactions_max=2)
 SAFE = {

@@ -11,7 +11,7 @@ from chronos.domain.rejections import RejectionCode
 from tests.builders import account, states
 from tests.commands import exchange
 
-THROUGH = {"sell_position": "pos-e", "buy_position": "pos-j"}
+THROUGH = {"sell_positions": ("pos-e",), "buy_positions": ("pos-j",)}
 
 
 def position(name, currency, **changes):
@@ -64,11 +64,11 @@ def test_an_exchange_that_breaks_a_rule_is_refused(changes, code, pointer):
 @pytest.mark.parametrize(
     ("positions", "missing"),
     [
-        ({"sell_position": None, "buy_position": None}, "EUR"),
-        ({"sell_position": "pos-e", "buy_position": None}, "JPY"),
-        ({"sell_position": "unknown", "buy_position": "pos-j"}, "EUR"),
-        ({"sell_position": "pos-j", "buy_position": "pos-e"}, "EUR"),
-        ({"sell_position": "pos-e", "buy_position": "yuki"}, "JPY"),
+        ({"sell_positions": (), "buy_positions": ()}, "EUR"),
+        ({"sell_positions": ("pos-e",), "buy_positions": ()}, "JPY"),
+        ({"sell_positions": ("unknown",), "buy_positions": ("pos-j",)}, "EUR"),
+        ({"sell_positions": ("pos-j",), "buy_positions": ("pos-e",)}, "EUR"),
+        ({"sell_positions": ("pos-e",), "buy_positions": ("yuki",)}, "JPY"),
     ],
 )
 def test_a_position_account_that_is_none_in_that_currency_is_missing(positions, missing):

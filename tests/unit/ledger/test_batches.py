@@ -293,7 +293,7 @@ def test_a_reversal_in_a_batch_is_done_once(bank):
 
 def test_an_exchange_goes_through_accounts_that_its_own_batch_opened(bank):
     kind = AccountKind.POSITION
-    through = {"sell_position": "pos-e", "buy_position": "pos-j"}
+    through = {"sell_positions": ("pos-e",), "buy_positions": ("pos-j",)}
     booked = bank.book(
         [
             batch(

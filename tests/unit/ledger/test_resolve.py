@@ -83,10 +83,8 @@ async def test_the_position_accounts_of_both_currencies_are_looked_up():
         positions={"EUR": "pos-e", "JPY": "pos-j"},
     )
     complete = await resolved(attempt(exchange()), library)
-    assert (complete.command.sell_position, complete.command.buy_position) == (
-        "pos-e",
-        "pos-j",
-    )
+    assert complete.command.sell_positions == ("pos-e",)
+    assert complete.command.buy_positions == ("pos-j",)
     assert library.asked == [Wanted(accounts=("alice", "yuki"))]
 
 
@@ -94,9 +92,12 @@ async def test_position_accounts_that_the_sender_chose_stay():
     library = Library(
         currencies={"alice": "EUR", "yuki": "JPY"}, positions={"EUR": "pos-e", "JPY": "pos-j"}
     )
-    asked = attempt(exchange(sell_position="mine"))
+    asked = attempt(exchange(sell_positions=("mine",)))
     complete = await resolved(asked, library)
-    assert (complete.command.sell_position, complete.command.buy_position) == ("mine", "pos-j")
+    assert (complete.command.sell_positions, complete.command.buy_positions) == (
+        ("mine",),
+        ("pos-j",),
+    )
 
 
 @pytest.mark.parametrize("command", [capture(), void(), expire(), reverse()])
@@ -149,7 +150,7 @@ async def test_an_item_may_refer_to_what_an_earlier_one_makes():
     assert set(also[("ReverseTransfer", "exc_1")]) == {"alice", "yuki", "pos-e", "pos-j"}
     assert set(also[("ReverseTransfer", "ent_1")]) == {"alice", "bob", "carol"}
     assert set(also[("ReverseTransfer", "rev_3")]) == {"alice", "bob", "carol"}
-    assert (exchanged.sell_position, exchanged.buy_position) == ("pos-e", "pos-j")
+    assert (exchanged.sell_positions, exchanged.buy_positions) == (("pos-e",), ("pos-j",))
 
 
 async def test_an_item_does_not_refer_to_what_a_later_one_makes():

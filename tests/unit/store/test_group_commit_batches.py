@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from chronos.ledger.needs import needs_of
-from chronos.store import group_commit
+from chronos.store import found
 from chronos.store.event_store import Conflict
 from chronos.store.found import Prepared
 from chronos.store.group_commit import GroupCommit
+from chronos.wire.bounds import EVENTS_MAX, LOCKS_MAX
 from tests.builders import attempt, transfer
 from tests.commands import batch, capture, reverse, void
 from tests.journals import code, document
@@ -54,12 +55,12 @@ async def test_a_batch_above_the_weight_of_a_transaction_has_one_for_itself(jour
 # Locks: two accounts, the key of the batch, the id of each transfer. Positions: two events of
 # each transfer, and the receipt of the batch.
 @pytest.mark.parametrize(
-    ("bound", "most", "fits"), [("LOCKS_MAX", 20, 17), ("POSITIONS_MAX", 21, 10)]
+    ("bound", "most", "fits"), [("LOCKS_MAX", 20, 17), ("EVENTS_MAX", 21, 10)]
 )
 async def test_a_batch_that_no_transaction_holds_is_refused_at_once_and_not_kept(
     journal, monkeypatch, bound, most, fits
 ):
-    monkeypatch.setattr(group_commit, bound, most)
+    monkeypatch.setattr(found, bound, most)
 
     too_large = await journal.submit(moves("b", fits + 1))
     pending = journal.pending
@@ -71,8 +72,8 @@ async def test_a_batch_that_no_transaction_holds_is_refused_at_once_and_not_kept
 
 async def test_a_thousand_transfers_fit_into_one_transaction():
     prepared = Prepared.of(moves("b", 1000, is_atomic=True), needs_of)
-    assert prepared.positions == 2001 <= group_commit.POSITIONS_MAX
-    assert len(prepared.blocking) + len(prepared.keys) == 1003 <= group_commit.LOCKS_MAX
+    assert prepared.positions == 2001 <= EVENTS_MAX
+    assert len(prepared.blocking) + len(prepared.keys) == 1003 <= LOCKS_MAX
 
 
 async def test_the_same_batch_joins_the_one_under_way(journal, committer):
