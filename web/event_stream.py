@@ -5,9 +5,9 @@ its queue and writes, one watches the client and its API key. Whoever of them, o
 the subscription first decides the reason. Then the writer is stopped, wherever it is, and the
 last event is written: `cut` or `bye`, with the reason, and the connection is closed.
 
-Bounds: a write, and the farewell, that the client takes nothing of for `write_deadline_s` (the
-farewell of a stopping worker: `BYE_S`) breaks the connection. The kernel is told to hold little
-for a client, so that one who does not read is noticed early.
+Bounds: a write, and the farewell, that the client takes nothing of for `write_deadline_s` (when
+the worker stops: `BYE_S`) breaks the connection. The kernel is told to hold little for a
+client, so that one who does not read is noticed early.
 
 Source: WHATWG HTML, section 9.2 (server-sent events).
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from asyncio import FIRST_COMPLETED
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,7 +35,7 @@ from web.respond import Keys, Refusal, check_key
 
 RETRY_MS: Final = 2_000
 WATCH_PAUSE_S: Final = 1.0
-KEY_CHECK_S: Final = 3.0
+KEY_CHECK_S: Final = 2.0
 """With what `ApiKeys` believes and waits at most, a revoked key ends within 60 s."""
 BYE_S: Final = 2.0
 SEND_BUFFER_BYTES: Final = 128 << 10
@@ -119,10 +120,13 @@ class EventStream:
                 await self._write(response, b": heartbeat\n%b\n" % self._id_line())
 
     async def _write(self, response: web.StreamResponse, text: bytes) -> None:
-        try:
-            await _finished(response.write(text), within_s=self._pace.write_deadline_s)
-        except TimeoutError:
+        writing = _begun(response.write(text))
+        await asyncio.wait((writing,), timeout=self._pace.write_deadline_s)
+        if not writing.done():
             self._subscription.end(Ending.STALLED)
+            return
+        try:
+            writing.result()
         except ConnectionError:
             self._subscription.end(Ending.GONE)
 
@@ -168,14 +172,16 @@ class EventStream:
         if ending is None or ending is Ending.GONE or transport is None:
             return
         LIVE_CUT_OFFS.labels(ending.value).inc()
-        deadline_s = self._pace.write_deadline_s
-        if ending is Ending.STOPPING:
-            deadline_s = min(BYE_S, deadline_s)
         # Without a buffer of its own, the writer waits until the kernel has all of it.
         transport.set_write_buffer_limits(high=0)
-        try:
-            await _finished(_end(response, _farewell(ending)), within_s=deadline_s)
-        except (TimeoutError, ConnectionError):
+        saying = _begun(_end(response, _farewell(ending)))
+        leaving = asyncio.ensure_future(self._feed.left.wait())
+        deadline_s = self._pace.write_deadline_s
+        await asyncio.wait((saying, leaving), timeout=deadline_s, return_when=FIRST_COMPLETED)
+        if leaving.done():
+            await asyncio.wait((saying,), timeout=BYE_S)
+        leaving.cancel()
+        if not saying.done() or saying.exception() is not None:
             transport.abort()
 
 
@@ -184,22 +190,16 @@ async def _end(response: web.StreamResponse, text: bytes) -> None:
     await response.write_eof()
 
 
-async def _finished(writing: Coroutine[Any, Any, None], *, within_s: float) -> None:
-    """Waits until a write is finished; one that is not in time goes on by itself.
+def _begun(writing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Begins a write, which is never cancelled: who waits longer than he may leaves it alone.
 
-    It is never cancelled: all who wait for one connection to take more share one future, and
-    cancelling one of them would cancel whoever writes next, the farewell.
-
-    Raises:
-        TimeoutError: It takes longer.
+    All who wait for one connection to take more share one future, and cancelling one of them
+    would cancel whoever writes next, the farewell.
     """
     task = asyncio.ensure_future(writing)
     # The fault of a write that nobody waits for any more is seen, so that it is not reported.
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    done, _ = await asyncio.wait((task,), timeout=within_s)
-    if not done:
-        raise TimeoutError
-    task.result()
+    return task
 
 
 def _farewell(ending: Ending) -> bytes:

@@ -55,11 +55,11 @@ class LiveFeed:
     """
 
     def __init__(self, source: Source, *, subscribers_max: int, bounds: QueueBounds):
+        self.left = asyncio.Event()
         self._source = source
         self._subscribers_max = subscribers_max
         self._bounds = bounds
         self._subscribers = 0
-        self._is_leaving = False
         self._tail: Tail | None = None
         self._tasks: dict[Tail, asyncio.Task[None]] = {}
         self._homes: dict[Subscription, Tail] = {}
@@ -76,7 +76,7 @@ class LiveFeed:
 
     def leave(self) -> None:
         """Ends every subscription because the worker stops; nobody can subscribe any more."""
-        self._is_leaving = True
+        self.left.set()
         for tail in tuple(self._tasks):
             tail.end_all(Ending.STOPPING)
 
@@ -180,7 +180,7 @@ class LiveFeed:
             raise UnknownPlace("The place lies behind the end of the stream.")
 
     def _check_going(self, tail: Tail) -> None:
-        if self._is_leaving or tail not in self._tasks:
+        if self.left.is_set() or tail not in self._tasks:
             raise Unavailable("live", "the worker stops, or the topic was made anew")
 
     def _count(self, change: int) -> None:
