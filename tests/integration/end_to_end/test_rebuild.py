@@ -49,7 +49,7 @@ class Spender:
     async def run(self):
         while not self._stopping:
             for source, destination in itertools.pairwise(CUSTOMERS):
-                await self._client.transfer(source, destination, amount=1, currency="EUR")
+                await self._client.transfers.make(source, destination, amount=1, currency="EUR")
                 self.booked += 1
 
     def stop(self):
@@ -72,12 +72,12 @@ async def test_all_is_rebuilt_from_the_journal(running):
 
 async def open_the_bank(running):
     async with running.client() as client:
-        await client.open_account(account_id="bank", currency="EUR", kind="settlement")
+        await client.accounts.open(account_id="bank", currency="EUR", kind="settlement")
         for name in CUSTOMERS:
-            await client.open_account(account_id=name, currency="EUR")
-            await client.transfer("bank", name, amount=1000, currency="EUR")
+            await client.accounts.open(account_id=name, currency="EUR")
+            await client.transfers.make("bank", name, amount=1000, currency="EUR")
         with pytest.raises(Refused):
-            await client.transfer(CUSTOMERS[0], "bank", amount=5000, currency="EUR")
+            await client.transfers.make(CUSTOMERS[0], "bank", amount=5000, currency="EUR")
     code, said = await running.command("reconcile")
     assert code == 0, said
 
