@@ -301,7 +301,8 @@ def _skip(folded: Batch, event: EventT[Any], head: RecordHead, known: Balance) -
         raise InvariantBroken(
             f"Account {head.account_id}, version {head.version}: Kafka has event "
             f"{head.event_id}, the table has {known.event_id} at the same version. Was "
-            "PostgreSQL restored behind Kafka? Run `chronos reconcile`.",
+            "PostgreSQL restored behind Kafka? Then run `chronos rebuild all`; else look with "
+            "`chronos reconcile`.",
             account_id=head.account_id,
             version=head.version,
         )
@@ -359,7 +360,8 @@ def _readable(stored: StoredEvent, account_id: str) -> Recorded:
 def _absent(head: RecordHead) -> InvariantBroken:
     return InvariantBroken(
         f"Account {head.account_id}, version {head.version}: Kafka has event {head.event_id}, "
-        "the journal has none. Was PostgreSQL restored behind Kafka? Run `chronos reconcile`.",
+        "the journal has none. Was PostgreSQL restored behind Kafka? Then run "
+        "`chronos rebuild all`; else look with `chronos reconcile`.",
         account_id=head.account_id,
         version=head.version,
     )
