@@ -290,6 +290,15 @@ async def test_a_batch_uses_what_it_makes(bank):
     assert document(receipt)["accounts"]["alice"]["booked"] == 1000
 
 
+async def test_a_batch_exchanges_for_an_account_that_it_opens(bank):
+    sent = batch(
+        item(open_account("hana", currency="JPY"), 0), item(exchange("alice", "hana"), 1)
+    )
+    receipt = await bank.ledger.execute(sent)
+    assert [r["status"] for r in document(receipt)["results"]] == [201, 201]
+    assert document(receipt)["accounts"]["pos-j"]["booked"] == -16000
+
+
 async def test_an_atomic_batch_of_a_thousand_transfers_is_all_or_nothing(bank):
     good = [item(transfer(amount=1, transfer_id=f"t{n}"), n) for n in range(1000)]
     poor = [*good[:-1], item(transfer(amount=2, transfer_id="last"), 999)]
