@@ -30,12 +30,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streamed:
-    """What a handler answers with 200 when it does not know how long it will be."""
+    """What a handler answers with 200 when it is long, or may be: sent while it is made."""
 
     pieces: AsyncGenerator[bytes, None]
     """The body; each piece is made when the client has taken the one before."""
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_page: bool = False
+    """True: its first piece is all of it, so that its length is told."""
 
 
 def etag(version: int) -> dict[str, str]:

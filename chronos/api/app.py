@@ -14,6 +14,7 @@ from chronos.api.exchange import Services
 from chronos.api.health import Health
 from chronos.api.middleware import Door
 from chronos.api.openapi import openapi_document
+from chronos.api.places import PAGES_AT_ONCE_MAX, STREAMS_AT_ONCE_MAX, Places
 from chronos.api.routes import Router
 from chronos.api.server import BoundedServer
 from chronos.api.table import ADMIN_ROUTES, ROUTES
@@ -88,6 +89,8 @@ def create_app(  # noqa: PLR0913  the parts of a process, each by its name
         clock=clock,
         zone=ZoneInfo(settings.time_zone),
         statement_cursors=Cursors(cursor_secret, list_name="statement"),
+        streams=Places("stream", STREAMS_AT_ONCE_MAX),
+        pages=Places("page", PAGES_AT_ONCE_MAX),
         openapi=openapi,
         docs=docs_page(openapi),
         asyncapi=_asyncapi(settings),

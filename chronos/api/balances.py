@@ -12,7 +12,7 @@ from chronos.api.exchange import Exchange, Services
 from chronos.api.problems import account_not_yet_opened, unknown_account
 from chronos.api.query import AT, VALUE_DATE, invalid_parameter
 from chronos.domain.account import AccountState
-from chronos.store.moments import NotYetOpened
+from chronos.store.moments import NotYetOpened, OpenedLater
 from chronos.wire.codec import format_instant
 
 
@@ -46,7 +46,7 @@ async def _at(services: Services, account_id: str, at: datetime) -> Balance:
     if found is None:
         raise unknown_account(account_id)
     if isinstance(found, NotYetOpened):
-        raise account_not_yet_opened(account_id, opened_at=found.opened_at)
+        raise account_not_yet_opened(account_id, opened=format_instant(found.opened_at))
     balance = _balance(found.state, as_of=found.recorded_at)
     return structs.replace(balance, at=format_instant(at), final=found.is_final)
 
@@ -55,8 +55,8 @@ async def _by_value(services: Services, account_id: str, day: date) -> Balance:
     found = await services.moments.balance_by_value(account_id, day)
     if found is None:
         raise unknown_account(account_id)
-    if isinstance(found, NotYetOpened):
-        raise account_not_yet_opened(account_id, opened_at=found.opened_at)
+    if isinstance(found, OpenedLater):
+        raise account_not_yet_opened(account_id, opened=f"on {found.opened_on}")
     return structs.replace(_balance(found.state, as_of=found.recorded_at), value_date=day)
 
 

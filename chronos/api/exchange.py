@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from aiohttp.web import BaseRequest
 
 from chronos.api.docs.page import DocsPage
+from chronos.api.places import Places
 from chronos.api.query import NO_QUERY, Query
 from chronos.api.streaming import StreamedResponse
 from chronos.auth.credentials import Authenticator
@@ -45,6 +46,8 @@ class Services:
     zone: ZoneInfo
     """Its calendar gives the banking day."""
     statement_cursors: Cursors
+    streams: Places
+    pages: Places
     openapi: bytes
     docs: DocsPage
     asyncapi: bytes

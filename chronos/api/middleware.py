@@ -126,14 +126,16 @@ class Door:
 
     async def _send(self, exchange: Exchange, answer: Streamed) -> StreamedResponse:
         """Sends an answer while it is made; what fails before its first byte is a problem."""
-        async with aclosing(answer.pieces) as pieces:
-            is_whole = exchange.request.method != "HEAD"
-            first = await anext(pieces, b"") if is_whole else b""
+        is_whole, is_page = exchange.request.method != "HEAD", answer.is_page
+        places = self._services.pages if is_page else self._services.streams
+        async with aclosing(answer.pieces) as pieces, places.taken():
+            first = await anext(pieces, b"") if is_whole or is_page else b""
             response = exchange.stream = StreamedResponse(
                 exchange.request,
                 headers=self._headers(exchange, answer),
                 closes=self._services.health.draining,
                 deadline_s=self._send_deadline_s,
+                length=len(first) if is_page else None,
             )
             try:
                 await (response.send(first, pieces) if is_whole else response.send_head())

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from chronos.api.answer import Answer
-from chronos.wire.codec import format_instant
 from chronos.wire.problems import CONTENT_TYPE, PROBLEMS, InputError, problem_body
 
 
@@ -46,11 +44,16 @@ def unknown_account(account_id: str) -> HttpProblem:
     return HttpProblem("account_not_found", f"There is no account {account_id}.", status=404)
 
 
-def account_not_yet_opened(account_id: str, *, opened_at: datetime) -> HttpProblem:
-    """Makes the refusal of a moment before an account's opening."""
+def account_not_yet_opened(account_id: str, *, opened: str) -> HttpProblem:
+    """Makes the refusal of a moment, or a banking day, before an account's opening.
+
+    Args:
+        account_id: The account.
+        opened: When it was opened, in the terms that were asked in.
+    """
     return HttpProblem(
         "account_not_found",
-        f"There was no account {account_id} yet: it was opened {format_instant(opened_at)}.",
+        f"There was no account {account_id} yet: it was opened {opened}.",
         status=404,
     )
 

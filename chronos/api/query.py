@@ -210,7 +210,13 @@ _DAY_LENGTH: Final = len("2031-05-06")
 _DAY_WORDS: Final = "a day such as 2031-05-06"
 _INSTANT_WORDS: Final = "a date-time with its offset such as 2031-05-06T07:08:09Z"
 
-LIMIT = Number(name="limit", text="Most items on a page.", low=1, high=200, default=50)
+LIMIT = Number(
+    name="limit",
+    text="Most items on a page; when they are heavy it has fewer, and has_more is true.",
+    low=1,
+    high=200,
+    default=50,
+)
 AFTER = Number(
     name="after",
     text="Only items after this version.",
@@ -243,7 +249,10 @@ FORMAT = Choice(
 )
 LINES = Number(
     name="limit",
-    text="Answer one page of so many lines instead of all; only as JSON.",
+    text=(
+        "Answer one page of so many lines instead of all; only as JSON. A page may have fewer "
+        "lines and still more behind it: has_more tells."
+    ),
     low=1,
     high=1000,
     default=None,

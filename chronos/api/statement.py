@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from chronos.api.answer import CSV, Answer, Streamed, json_answer
+from chronos.api.answer import CSV, Streamed
 from chronos.api.answers import Page
 from chronos.api.exchange import Exchange, Services
 from chronos.api.headers import prefers
+from chronos.api.places import PAGE_BYTES_MAX
 from chronos.api.problems import HttpProblem, account_not_yet_opened, unknown_account
 from chronos.api.query import CURSOR, FORMAT, LIMIT, LINES, SINCE, UNTIL, invalid_parameter
 from chronos.api.statement_forms import (
@@ -31,17 +32,21 @@ from chronos.api.statement_forms import (
 )
 from chronos.errors import InvariantBroken
 from chronos.store.moments import Mark, Moments, NotYetOpened, Period, StatementLine
+from chronos.wire.codec import format_instant
 from chronos.wire.cursors import InvalidCursor
 from chronos.wire.moments import end_of, start_of
 
 STREAMED_LINES: Final = 500
 """Lines of one piece: some milliseconds of this process, during which nobody else has it."""
+STREAMED_BYTES: Final = 256 << 10
+"""Of the events of one piece: what a stream holds for a client that does not read."""
 READINGS_MAX: Final = 10
 """A page ends early rather than pass over events that move no money for longer than this."""
+_encode: Final = msgspec.json.Encoder().encode
 _VARY: Final = {"Vary": "Accept"}
 
 
-async def show_statement(services: Services, exchange: Exchange) -> Answer | Streamed:
+async def show_statement(services: Services, exchange: Exchange) -> Streamed:
     """Answers `GET /v1/accounts/{id}/statement`."""
     as_csv = _as_csv(exchange)
     if exchange.query[LINES] is None and exchange.query[CURSOR] is None:
@@ -51,7 +56,7 @@ async def show_statement(services: Services, exchange: Exchange) -> Answer | Str
         raise invalid_parameter(
             "Parameters limit and cursor go with format=json; as CSV a statement is whole."
         )
-    return await _page(services, exchange)
+    return Streamed(pieces=_one_page(services, exchange), is_page=True)
 
 
 class LineReader:
@@ -74,15 +79,17 @@ class LineReader:
         """Whether all lines are read."""
         return self.reached.version >= self._period.closing.version
 
-    async def read(self, limit: int) -> tuple[StatementLine, ...]:
-        """Gives the next lines, at most so many; perhaps none before the end.
+    async def read(self, limit: int, bytes_max: int) -> tuple[StatementLine, ...]:
+        """Gives the next lines, at most so many or so heavy; perhaps none before the end.
 
         Raises:
             Unavailable: PostgreSQL does not answer.
             InvariantBroken: The balances of the journal do not continue each other.
         """
         version, booked = self.reached
-        lines = await self._moments.lines(self._period, after=version, limit=limit)
+        lines = await self._moments.lines(
+            self._period, after=version, limit=limit, bytes_max=bytes_max
+        )
         for row in lines.rows:
             booked += row.amount
             self._prove(Mark(row.version, row.booked_after), booked)
@@ -130,28 +137,36 @@ async def _pieces(moments: Moments, period: Period, form: Form) -> AsyncGenerato
     reader = LineReader(moments, period, period.opening)
     piece = form.head()
     while not reader.is_at_end:
-        piece += form.lines(await reader.read(STREAMED_LINES))
+        piece += form.lines(await reader.read(STREAMED_LINES, STREAMED_BYTES))
         if piece:
             yield piece
         piece = b""
     yield piece + form.tail()
 
 
-async def _page(services: Services, exchange: Exchange) -> Answer:
+async def _one_page(services: Services, exchange: Exchange) -> AsyncGenerator[bytes, None]:
+    # Called, not written here: the lines are let go of while the page waits for its client.
+    yield await _page(services, exchange)
+
+
+async def _page(services: Services, exchange: Exchange) -> bytes:
     period, last = await _where(services, exchange)
     limit = exchange.query[LINES] or LIMIT.default
     reader = LineReader(services.moments, period, last)
     rows: list[StatementLine] = []
+    free = PAGE_BYTES_MAX
     for _ in range(READINGS_MAX):
-        if reader.is_at_end or len(rows) > limit:
+        if reader.is_at_end or len(rows) > limit or free <= 0:
             break
-        rows += await reader.read(limit + 1 - len(rows))
+        read = await reader.read(limit + 1 - len(rows), free)
+        free -= sum(len(row.body) for row in read)
+        rows += read
     given, reached = rows[:limit], reader.reached
     if len(rows) > limit:
         reached = Mark(given[-1].version, given[-1].booked_after)
     has_more = reached.version < period.closing.version
     following = _seal(services, exchange, period, reached) if has_more else None
-    return json_answer(
+    return _encode(
         statement(
             period,
             services.zone,
@@ -217,7 +232,7 @@ async def _period(services: Services, exchange: Exchange) -> Period:
     if period is None:
         raise unknown_account(account_id)
     if isinstance(period, NotYetOpened):
-        raise account_not_yet_opened(account_id, opened_at=period.opened_at)
+        raise account_not_yet_opened(account_id, opened=format_instant(period.opened_at))
     return period
 
 

@@ -1,8 +1,8 @@
-"""An answer of unknown length, sent while it is made.
+"""An answer that is long, or may be, sent while it is made.
 
 The next piece is made when the client has taken the one before, so a stream holds one piece and
 what waits in the socket, however long it is and however slow its client. Every piece must be
-taken within a deadline: that is the least speed that is served.
+taken within a deadline: that is the least speed that is served. A page is one piece.
 
 A stream that breaks off must not look like one that ended. The chunks of HTTP/1.1 are left
 without their last, and the connection is reset, not closed: a client of HTTP/1.0, which knows
@@ -39,6 +39,7 @@ class StreamedResponse:
         headers: Of the answer; how its length is told is added here.
         closes: Whether the connection ends with it.
         deadline_s: Longest time that a piece may wait for its client.
+        length: Of the whole body, where that is known.
     """
 
     status: Final = 200
@@ -50,6 +51,7 @@ class StreamedResponse:
         headers: Mapping[str, str],
         closes: bool,
         deadline_s: float,
+        length: int | None = None,
     ):
         self.code: str | None = None
         """Why it broke off, for the access log; None while it did not."""
@@ -57,9 +59,12 @@ class StreamedResponse:
         # Kept, because a protocol that is told to close forgets it.
         self._transport = request.transport
         self._deadline_s = deadline_s
-        self._is_chunked = request.version >= HttpVersion11
-        self.keep_alive = self._is_chunked and request.keep_alive and not closes
+        is_modern = request.version >= HttpVersion11
+        self._is_chunked = is_modern and length is None
+        self.keep_alive = is_modern and request.keep_alive and not closes
         framing = "Transfer-Encoding: chunked\r\n" if self._is_chunked else ""
+        if length is not None:
+            framing = f"Content-Length: {length}\r\n"
         if not self.keep_alive:
             framing += "Connection: close\r\n"
         self._head = head_of(self.status, headers, framing=framing).encode("latin-1")

@@ -6,9 +6,9 @@ statement of its own, whoever writes meanwhile. Nothing is locked and no connect
 between two pages.
 
 Bounds: the search for a moment costs a look-up for each doubling of the account's length; a
-page has at most `LINES_MAX` lines and passes at most `EVENTS_PASSED_MAX` events. Pages take
-turns for some of the pool's connections, so that however many statements are read, a balance
-finds one.
+page has at most `LINES_MAX` lines, and no more bytes than its reader will hold, and passes at
+most `EVENTS_PASSED_MAX` events. Pages take turns for some of the pool's connections, so that
+however many statements are read, a balance finds one.
 
 Final: a transaction that began before a moment has ended `FINAL_AFTER` later, because the
 writer's `transaction_timeout` is no longer; then nothing recorded by that moment can follow.
@@ -117,15 +117,28 @@ LEFT JOIN LATERAL (
 ) AS closing ON true
 WHERE account.account_id = $1::text
 """
+# The sizes are summed before a body is fetched: what is not given was not read either.
 _LINES: Final = """
 SELECT version, position, recorded_at, amount, booked_after, body
-FROM events
-WHERE account_id = $1::text
-  AND version > $2::bigint
-  AND version <= $3::bigint
-  AND amount IS NOT NULL
+FROM (
+  SELECT
+    line.*,
+    sum(octet_length(line.body)) OVER (
+      ORDER BY line.version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS bytes_before
+  FROM (
+    SELECT version, position, recorded_at, amount, booked_after, body
+    FROM events
+    WHERE account_id = $1::text
+      AND version > $2::bigint
+      AND version <= $3::bigint
+      AND amount IS NOT NULL
+    ORDER BY version
+    LIMIT $4::bigint
+  ) AS line
+) AS counted
+WHERE coalesce(bytes_before, 0) < $5::bigint
 ORDER BY version
-LIMIT $4::bigint
 """
 
 
@@ -134,6 +147,13 @@ class NotYetOpened:
     """The account exists, but did not at the moment asked for."""
 
     opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedLater:
+    """The account exists, but does not count as open on the banking day asked for."""
+
+    opened_on: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +254,7 @@ class Moments:
 
     async def balance_by_value(
         self, account_id: str, day: date
-    ) -> BalanceByValue | NotYetOpened | None:
+    ) -> BalanceByValue | OpenedLater | None:
         """Reads an account's balance for a banking day; None when the account is unknown.
 
         The work grows with the number of amounts that are valued after the day.
@@ -248,7 +268,7 @@ class Moments:
             return None
         state = self._state(row)
         if day < state.opened_on:
-            return NotYetOpened(opened_at=row["opened_at"])
+            return OpenedLater(opened_on=state.opened_on)
         return BalanceByValue(
             state=replace(state, booked=state.booked - int(row["later"])),
             recorded_at=row["recorded_at"],
@@ -288,16 +308,18 @@ class Moments:
             closing=Mark(row["closing_version"], row["closing_booked"]),
         )
 
-    async def lines(self, period: Period, *, after: int, limit: int) -> Lines:
+    async def lines(self, period: Period, *, after: int, limit: int, bytes_max: int) -> Lines:
         """Reads the next lines of a period.
 
-        There may be fewer than the limit, even none, before the end is reached: events that
-        move no money are passed over, but not more than `EVENTS_PASSED_MAX` at once.
+        There may be fewer than the limit, even none, before the end is reached: heavy lines
+        end a reading early, and events that move no money are passed over, but not more than
+        `EVENTS_PASSED_MAX` at once.
 
         Args:
             period: The period.
             after: The version behind which to begin; at first, that of its opening.
             limit: Lines at most, up to `LINES_MAX`.
+            bytes_max: The line whose body reaches this sum is the last.
 
         Raises:
             Unavailable: PostgreSQL does not answer.
@@ -305,9 +327,12 @@ class Moments:
         most = min(limit, LINES_MAX)
         end = min(period.closing.version, after + EVENTS_PASSED_MAX)
         async with self._page_turns, self._pool.connection() as connection:
-            rows = await connection.fetch(_LINES, period.account_id, after, end, most)
+            rows = await connection.fetch(
+                _LINES, period.account_id, after, end, most, bytes_max
+            )
         lines = tuple(StatementLine(*row) for row in rows)
-        return Lines(lines, lines[-1].version if len(lines) == most else end)
+        is_cut = len(lines) == most or sum(len(line.body) for line in lines) >= bytes_max
+        return Lines(lines, lines[-1].version if is_cut else end)
 
     def _state(self, row: Any) -> AccountState:
         return account_state(tuple(row)[:_STATE_COLUMNS], self._zone)

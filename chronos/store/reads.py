@@ -21,6 +21,8 @@ from chronos.store.pool import Pool
 from chronos.wire.codec import decode_event
 
 EVENTS_PAGE_MAX: Final = 1000
+EVENTS_PAGE_BYTES_MAX: Final = 64 << 20
+"""More than `EVENTS_PAGE_MAX` events have: whoever must not hold so much says less."""
 
 _HEAD: Final = """
 SELECT
@@ -52,10 +54,22 @@ WHERE account.account_id = $1::text
 _KNOWN: Final = "SELECT EXISTS (SELECT FROM accounts WHERE account_id = $1::text)"
 _EVENTS: Final = """
 SELECT account_id, version, position, type, recorded_at, hash, body
-FROM events
-WHERE account_id = $1::text AND version > $2::bigint
+FROM (
+  SELECT
+    event.*,
+    sum(octet_length(event.body)) OVER (
+      ORDER BY event.version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS bytes_before
+  FROM (
+    SELECT account_id, version, position, type, recorded_at, hash, body
+    FROM events
+    WHERE account_id = $1::text AND version > $2::bigint
+    ORDER BY version
+    LIMIT $3::bigint
+  ) AS event
+) AS counted
+WHERE coalesce(bytes_before, 0) < $4::bigint
 ORDER BY version
-LIMIT $3::bigint
 """
 _EVENT: Final = """
 SELECT account_id, version, position, type, recorded_at, hash, body
@@ -137,7 +151,12 @@ class Reads:
             return bool(await connection.fetchval(_KNOWN, account_id))
 
     async def events_of(
-        self, account_id: str, after_version: int, limit: int = EVENTS_PAGE_MAX
+        self,
+        account_id: str,
+        after_version: int,
+        limit: int = EVENTS_PAGE_MAX,
+        *,
+        bytes_max: int = EVENTS_PAGE_BYTES_MAX,
     ) -> Sequence[StoredEvent]:
         """Reads an account's next events in order, a page of them; none after the last.
 
@@ -145,13 +164,14 @@ class Reads:
             account_id: The account; an unknown one has no events.
             after_version: 0 to begin with the first.
             limit: Events at most, up to `EVENTS_PAGE_MAX`.
+            bytes_max: The event whose body reaches this sum is the last.
 
         Raises:
             Unavailable: PostgreSQL does not answer.
         """
         most = min(limit, EVENTS_PAGE_MAX)
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(_EVENTS, account_id, after_version, most)
+            rows = await connection.fetch(_EVENTS, account_id, after_version, most, bytes_max)
         return tuple(StoredEvent(*row) for row in rows)
 
     async def event_at(self, account_id: str, version: int) -> StoredEvent | None:

@@ -86,6 +86,18 @@ HTTP_STREAMS_BROKEN = Counter(
     ("reason",),
     registry=REGISTRY,
 )
+HTTP_HEAVY_ANSWERS = Gauge(
+    "chronos_http_heavy_answers",
+    "Answers with a place of their own (stream, page) that are being made or sent.",
+    ("kind",),
+    registry=REGISTRY,
+)
+HTTP_HEAVY_ANSWERS_REFUSED = Counter(
+    "chronos_http_heavy_answers_refused_total",
+    "Requests refused because all places for such an answer (stream, page) were taken.",
+    ("kind",),
+    registry=REGISTRY,
+)
 HTTP_REQUESTS_IN_FLIGHT = Gauge(
     "chronos_http_requests_in_flight", "Requests being answered now.", registry=REGISTRY
 )

@@ -50,6 +50,18 @@ def test_an_account_counts_as_open_since_the_day_that_was_asked_for(furnished: B
     assert shown["opened_at"].startswith(str(today()))
 
 
+def test_a_balance_for_a_day_before_the_first_names_the_first(furnished: Bank) -> None:
+    door, day = furnished.door, today() - 400 * DAY
+    account_id = aged(door, day)
+
+    first = door.get(f"/v1/accounts/{account_id}/balance?value_date={day}")
+    before = door.get(f"/v1/accounts/{account_id}/balance?value_date={day - DAY}")
+
+    assert first.status == 200
+    assert (before.status, before.json["code"]) == (404, "account_not_found")
+    assert before.json["detail"].endswith(f"it was opened on {day}.")
+
+
 def test_an_account_opens_today_unless_asked_otherwise(furnished: Bank) -> None:
     account_id = customer(furnished.door)
 

@@ -14,7 +14,14 @@ from chronos.domain.ids import AccountId, HoldId
 from chronos.errors import DeadlineExceeded
 from chronos.store import books as books_module
 from chronos.store import moments as moments_module
-from chronos.store.moments import BalanceAt, BalanceByValue, Mark, NotYetOpened, Period
+from chronos.store.moments import (
+    BalanceAt,
+    BalanceByValue,
+    Mark,
+    NotYetOpened,
+    OpenedLater,
+    Period,
+)
 from chronos.store.pool import LOOKUPS_ONLY
 from tests.builders import open_account, transfer
 from tests.past import Past
@@ -22,6 +29,8 @@ from tests.past import Past
 BEGAN = datetime(2025, 1, 1, 8, 0, 0, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
+PLENTY = 1 << 20
+"""More bytes than the lines of these accounts have."""
 
 
 @pytest.fixture
@@ -140,15 +149,19 @@ async def test_there_is_no_balance_for_a_day_before_the_first(moments):
 
     assert isinstance(first, BalanceByValue)
     assert first.state.booked == 0
-    assert await moments.balance_by_value("bob", date.min) == NotYetOpened(opened_at=BEGAN)
+    before = await moments.balance_by_value("bob", date.min)
+    assert before == OpenedLater(opened_on=BEGAN.date())
     assert await moments.balance_by_value("nobody", BEGAN.date()) is None
 
 
-async def all_lines(moments, period: Period, *, limit: int) -> list[int]:
+async def all_lines(
+    moments, period: Period, *, limit: int, bytes_max: int = PLENTY
+) -> list[int]:
     versions, after = [], period.opening.version
     while after < period.closing.version:
-        lines = await moments.lines(period, after=after, limit=limit)
+        lines = await moments.lines(period, after=after, limit=limit, bytes_max=bytes_max)
         assert len(lines.rows) <= limit
+        assert sum(len(row.body) for row in lines.rows[:-1]) < bytes_max
         assert lines.reached > after
         versions += [row.version for row in lines.rows]
         after = lines.reached
@@ -234,6 +247,24 @@ async def test_events_that_are_passed_over_are_bounded_too(moments, past, monkey
     assert await all_lines(moments, period, limit=limit) == [2, 3, 4, 5, 6, 7, 8]
 
 
+@pytest.mark.parametrize("bytes_max", [1, 10_000, 16_384, 40_000, 65_000, PLENTY])
+async def test_heavy_lines_end_a_reading_early_and_none_is_lost(moments, past, bytes_max):
+    for number in range(1, 8):
+        # Every other is too large for a page of the table and lies beside it.
+        metadata = {f"m{n}": "\U0001f600" * 500 for n in range(16 * (number % 2))}
+        await deposit(past, number, BEGAN + number * DAY, metadata=metadata)
+    sizes = [len(row.body) for row in past.of("bob")[1:]]
+    period = await moments.period("bob", since=None, until=None)
+
+    versions = await all_lines(moments, period, limit=50, bytes_max=bytes_max)
+    first = await moments.lines(period, after=0, limit=50, bytes_max=bytes_max)
+
+    assert versions == [2, 3, 4, 5, 6, 7, 8]
+    fitting = [number for number in range(7) if sum(sizes[:number]) < bytes_max]
+    assert len(first.rows) == len(fitting)
+    assert [len(row.body) for row in first.rows] == sizes[: len(fitting)]
+
+
 async def test_holds_are_part_of_a_moment_and_not_of_a_statement(moments, past):
     await deposit(past, 5, BEGAN + DAY)
     await past.book(BEGAN + 2 * DAY, hold("h1", 3), hold("h2", 1))
@@ -261,7 +292,10 @@ async def test_lines_continue_each_other(moments, past):
         await deposit(past, number, BEGAN + number * DAY)
 
     period = await moments.period("bob", since=BEGAN + 3 * DAY, until=None)
-    rows = (await moments.lines(period, after=period.opening.version, limit=50)).rows
+    lines = await moments.lines(
+        period, after=period.opening.version, limit=50, bytes_max=PLENTY
+    )
+    rows = lines.rows
 
     running = period.opening.booked
     for row in rows:
@@ -330,7 +364,7 @@ PAST_READS = {
     "at": (moments_module._AT, "'{account}', '{at}', '5 s'"),
     "by_value": (moments_module._BY_VALUE, "'{account}', '{at}'::date + 365"),
     "period": (moments_module._PERIOD, "'{account}', '{at}', '{at}'"),
-    "lines": (moments_module._LINES, "'{account}', 2000, 3000, 50"),
+    "lines": (moments_module._LINES, "'{account}', 2000, 3000, 50, 50000"),
     "books": (books_module._BOOKS_AT, "'{at}'"),
 }
 

@@ -28,7 +28,7 @@ STATEMENTS = {
     "a balance at a moment": (_AT, "'a', now(), '5 s'"),
     "a balance for a day": (_BY_VALUE, "'a', now()"),
     "the bounds of a statement": (_PERIOD, "'a', now(), now()"),
-    "the lines of a statement": (_LINES, "'a', 1, 2, 3"),
+    "the lines of a statement": (_LINES, "'a', 1, 2, 3, 4"),
 }
 
 

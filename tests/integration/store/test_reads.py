@@ -49,6 +49,14 @@ async def test_events_come_in_order_a_page_at_a_time(reads):
     assert await reads.events_of("nobody", 0) == ()
 
 
+async def test_a_page_of_events_is_bounded_in_bytes_too(reads):
+    sizes = [len(event.body) for event in await reads.events_of("bob", 0)]
+
+    for bytes_max, expected in [(1, 1), (sizes[0], 1), (sizes[0] + 1, 2), (sum(sizes[:3]), 3)]:
+        page = await reads.events_of("bob", 0, bytes_max=bytes_max)
+        assert [event.version for event in page] == list(range(1, expected + 1))
+
+
 async def test_each_event_continues_the_chain_of_its_account(reads):
     previous = None
     for event in await reads.events_of("bob", 0):

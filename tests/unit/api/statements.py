@@ -30,12 +30,13 @@ def stored_lines(*transfers) -> list[StatementLine]:
 class LongAccount:
     """Has so many lines, each of `AMOUNT`; breaks where it is told to."""
 
-    def __init__(self, lines: int = 0):
+    def __init__(self, lines: int = 0, *, metadata: dict[str, str] | None = None):
         self.closing = lines + 1
         self.readings = 0
         self.breaks_at: int | None = None
         self.fault: Exception | None = None
-        (self._body,) = (line.body for line in stored_lines(transfer("bank", "bob", AMOUNT)))
+        moved = transfer("bank", "bob", AMOUNT, metadata=metadata or {})
+        (self.body,) = (line.body for line in stored_lines(moved))
 
     async def period(self, account_id, *, since, until):
         if account_id == "nobody":
@@ -52,14 +53,15 @@ class LongAccount:
             closing=Mark(self.closing, AMOUNT * (self.closing - 1)),
         )
 
-    async def lines(self, period, *, after, limit):
+    async def lines(self, period, *, after, limit, bytes_max):
         self.readings += 1
         if self.breaks_at is not None and after >= self.breaks_at:
             raise self.fault
         first = max(after, 1) + 1
-        versions = range(first, min(first + limit, period.closing.version + 1))
+        most = min(limit, -(-bytes_max // len(self.body)))
+        versions = range(first, min(first + most, period.closing.version + 1))
         rows = tuple(
-            StatementLine(v, 2 * v, BEGAN, AMOUNT, AMOUNT * (v - 1), self._body)
+            StatementLine(v, 2 * v, BEGAN, AMOUNT, AMOUNT * (v - 1), self.body)
             for v in versions
         )
         return Lines(rows, versions[-1] if versions else period.closing.version)

@@ -57,11 +57,11 @@ class EveryKey:
 class Bench:
     """One API over fakes, and what it was seen to do."""
 
-    def __init__(self, *, moments=None, **settings):
+    def __init__(self, *, moments=None, reads=None, **settings):
         self.ledger, self.auth, self.broken = OneLedger(), EveryKey(), []
         self.api: Api = create_app(
             ledger=self.ledger,
-            reads=SilentReads(),
+            reads=reads or SilentReads(),
             moments=moments,
             books=None,
             auth=self.auth,

@@ -67,9 +67,9 @@ async def test_a_page_that_would_pass_over_too_much_ends_early_and_leads_on():
     account = LongAccount(40)
     proper = account.lines
 
-    async def only_one_in_ten(period, *, after, limit):
+    async def only_one_in_ten(period, *, after, limit, bytes_max):
         """As if nine of ten events moved no money, and only one were passed at a time."""
-        lines = await proper(period, after=after, limit=min(limit, 1))
+        lines = await proper(period, after=after, limit=min(limit, 1), bytes_max=bytes_max)
         row = lines.rows[0]
         amount = row.amount * 10 if row.version % 10 == 1 else None
         rows = () if amount is None else (row._replace(amount=amount),)

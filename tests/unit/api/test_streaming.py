@@ -155,8 +155,8 @@ async def test_balances_that_do_not_continue_each_other_break_it_off_and_stop_th
     account = LongAccount(STREAMED_LINES * 2)
     proper = account.lines
 
-    async def skewed(period, *, after, limit):
-        lines = await proper(period, after=after, limit=limit)
+    async def skewed(period, *, after, limit, bytes_max):
+        lines = await proper(period, after=after, limit=limit, bytes_max=bytes_max)
         if after < STREAMED_LINES:
             return lines
         return lines._replace(rows=lines.rows[1:])
