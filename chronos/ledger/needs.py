@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import assert_never
 
 from chronos.domain.commands import (
@@ -43,7 +42,7 @@ def needs_of(command: Command) -> Needs:
     characters = _characters(command)
     if not characters:
         return needs
-    return replace(needs, event_bytes=EVENT_BYTES + characters * CHARACTER_BYTES)
+    return needs._replace(event_bytes=EVENT_BYTES + characters * CHARACTER_BYTES)
 
 
 def _needs(command: Command) -> Needs:

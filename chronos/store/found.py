@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Self
@@ -98,8 +98,8 @@ def _needs(attempt: Attempt, needs_of: NeedsOf) -> Needs:
     needs, also = needs_of(attempt.command), attempt.also
     if needs.entries:
         # A reversal has as many postings as what it reverses; unknown, it is refused.
-        return replace(needs, accounts=also, events_max=max(1, len(also)))
-    return replace(needs, accounts=(*also, *needs.accounts)) if also else needs
+        return needs._replace(accounts=also, events_max=max(1, len(also)))
+    return needs._replace(accounts=(*also, *needs.accounts)) if also else needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,8 +72,8 @@ class BatchAttempt:
 AnyAttempt = Attempt | BatchAttempt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+# A tuple, not a data class: two are made for every command.
+class Needs(NamedTuple):
     """What must be locked and read before an attempt can be decided."""
 
     accounts: tuple[AccountId, ...]
