@@ -7,6 +7,7 @@ import pytest
 
 from chronos.domain.chart import AccountKind
 from chronos.wire.booking import Attempt
+from chronos.wire.codec import event_hash
 from chronos.wire.receipt import Receipt
 from tests.builders import MemoryBank, attempt, open_account, transfer
 from tests.commands import (
@@ -123,8 +124,13 @@ def test_after_an_undone_batch_the_next_attempt_finds_the_world_as_it_was(bank):
         attempt(place(amount=20), "p"),
         attempt(open_account("carol", external_id="crm-1"), "carol"),
     ]
-    receipts = bank.book([undone, *after]).receipts
+    heads = dict(bank.state.heads)
 
+    booked = bank.book([undone, *after])
+
+    receipts = booked.receipts
+    for row in booked.event_rows[:2]:
+        assert row.hash == event_hash(heads[row.account_id].hash, row.body)
     assert [r.status for r in receipts] == [409, 404, 404, 201, 201, 201]
     assert not any(r.replayed for r in receipts)
     assert balances(bank) == {"alice": -7, "bob": 7, "carol": 0}
