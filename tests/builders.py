@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -155,6 +155,7 @@ class MemoryBank:
 
     keeper: Bookkeeper
     state: Found
+    opened_at: dict[str, datetime] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> MemoryBank:
@@ -193,10 +194,11 @@ class MemoryBank:
     async def refer(self, wanted: Wanted) -> Referred:
         """Looks up what is remembered, as the store's references do."""
         accounts = {head.state.account_id: head.state for head in self.state.heads.values()}
+        currencies = {n: accounts[n].currency for n in wanted.accounts if n in accounts}
         positions: dict[str, AccountId] = {}
-        held = [state for state in accounts.values() if state.kind is AccountKind.POSITION]
-        for state in sorted(held, key=lambda state: state.status is not AccountStatus.OPEN):
-            positions.setdefault(state.currency, state.account_id)
+        for state in sorted(accounts.values(), key=self._open_and_old):
+            if state.kind is AccountKind.POSITION:
+                positions.setdefault(state.currency, state.account_id)
         return Referred(
             entries={
                 name: tuple(posting.account_id for posting in entry.postings)
@@ -208,11 +210,18 @@ class MemoryBank:
                 for name, hold in self.state.holds.items()
                 if name in wanted.holds
             },
-            currencies={n: accounts[n].currency for n in wanted.accounts if n in accounts},
-            positions=positions,
+            currencies=currencies,
+            positions=_named(positions, {*currencies.values(), *wanted.currencies}),
         )
 
+    def _open_and_old(self, state: AccountState) -> tuple[bool, datetime, str]:
+        """Orders accounts as the store does: open ones first, of them the oldest."""
+        name = state.account_id
+        is_shut = state.status is not AccountStatus.OPEN
+        return is_shut, self.opened_at.get(name, self.state.now), name
+
     def _remember(self, booked: Booked) -> None:
+        self.opened_at.update((row.account_id, row.opened_at) for row in booked.account_rows)
         heads = dict(self.state.heads)
         opened = {row.account_id: row for row in booked.account_rows}
         for row in booked.event_rows:

@@ -61,11 +61,12 @@ class Model:
         self.chosen: dict[str, str] = {}
 
     def look_up(self) -> None:
-        """Chooses position accounts before a request, as the bank does: an open one first."""
+        """Chooses position accounts before a request: open ones first, of them the oldest."""
         self.looked_up = list(self.accounts)
         self.chosen = {}
+        oldest = sorted(self.accounts.items(), key=lambda item: (item[1]["since"], item[0]))
         for wanted in (True, False):
-            for name, account in self.accounts.items():
+            for name, account in oldest:
                 is_open = account["status"] == "open"
                 if account["kind"] == "position" and is_open is wanted:
                     self.chosen.setdefault(account["currency"], name)
@@ -131,6 +132,7 @@ class Model:
             "limit": _limit(command.overdraft_limit, command.kind.value),
             "status": "open",
             "opened_on": opened_on,
+            "since": at.now,
             "external_id": command.external_id,
             "metadata": dict(command.metadata),
         }
