@@ -70,7 +70,7 @@ def command(  # noqa: PLR0913  what is read, and how
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    r"""Bring in accounts, opening balances and past entries from JSON lines or CSV.
+    """Bring in accounts, opening balances and past entries from JSON lines or CSV.
 
     \b
     A row has a type:
@@ -78,6 +78,7 @@ def command(  # noqa: PLR0913  what is read, and how
       balance   account, amount (signed), currency: its opening balance
       transfer  from, to, amount, currency
       entry     currency, postings: a list of account and signed amount
+
     All but accounts may have id, external_id, description and value_date (up to ten
     years back, not before its accounts were opened); all may have metadata and key.
 
