@@ -104,7 +104,7 @@ def command(  # noqa: PLR0913  what is read, and how
 
     Exit code 1 when a row was not taken. What `chronos export` wrote is not for this:
     events are for ever, and come back with PostgreSQL's own backups.
-    """
+    """  # noqa: D301  click reads the mark of a block as it is
     reading = Reading(naming=Naming(source), against=_other_sides(against))
     chosen = form or FORMATS.get(file.suffix.lower())
     if chosen is None:
