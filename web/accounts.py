@@ -14,12 +14,11 @@ from chronos.mirror.guard import SearchRefused
 from chronos.wire.balance import Balance
 from chronos.wire.cursors import Cursors
 from web.narrowing import read_currency, read_external_id, read_metadata
-from web.paging import PAGING, Paging, search_unavailable
+from web.paging import Paging, search_unavailable
 from web.parameters import Parameters, invalid
 from web.respond import Respond, json_answer
+from web.routes.table import ACCOUNTS
 
-PATH = "/v1/accounts"
-_KNOWN = PAGING | {"kind", "status", "currency", "external_id", "q"}
 _KINDS = frozenset(kind.value for kind in AccountKind)
 _STATUSES = frozenset(status.label for status in AccountStatus)
 
@@ -38,7 +37,7 @@ class Accounts:
 
     def add_to(self, respond: Respond) -> None:
         """Puts the view on its path."""
-        respond.add_view(PATH, self.answer, name="accounts")
+        respond.add_view(ACCOUNTS, self.answer)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answers with one page of accounts, by account id.
@@ -46,7 +45,7 @@ class Accounts:
         Raises:
             Refusal: A parameter cannot be used, or Elasticsearch is not there.
         """
-        parameters = Parameters(request, _KNOWN, groups=("metadata",))
+        parameters = Parameters(request, ACCOUNTS.names, ACCOUNTS.groups)
         query = _query(parameters)
         paging = Paging.read(parameters, self._cursors)
         try:

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
 from chronos.wire.balance import Balance
 from web.respond import Respond, json_answer
+from web.routes.shapes import BalanceAnswer
+from web.routes.table import BALANCE
 from web.routing import Routing
-
-PATH = "/v1/accounts/{account_id}/balance"
-
-
-class BalanceAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer's JSON; amounts in minor units."""
-
-    account: str
-    currency: str
-    booked: int
-    held: int
-    available: int
-    overdraft_limit: int | None
-    status: str
-    version: int
-    as_of: str
-    source: str
 
 
 class Balances:
@@ -35,7 +19,7 @@ class Balances:
 
     def add_to(self, respond: Respond) -> None:
         """Puts the view on its path."""
-        respond.add_view(PATH, self.answer, name="balance")
+        respond.add_view(BALANCE, self.answer)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answers with the balance.

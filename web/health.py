@@ -15,11 +15,15 @@ import msgspec
 from aiohttp import web
 from faust.web import View
 
+from chronos.clock import IdSource, SystemIds
 from chronos.errors import ChronosError
 from chronos.stream.app import ChronosApp
 from chronos.stream.liveness import readiness
 from chronos.stream.sensors import consumer_lag, watch_lag
 from chronos.telemetry.metrics import CONTENT_TYPE, exposition
+from web.routes.route import ViewRoute
+from web.routes.shapes import LiveAnswer, ReadyAnswer
+from web.routes.table import HEALTHZ, METRICS, READYZ
 
 REPORT_DEADLINE_S = 1.0
 
@@ -53,29 +57,28 @@ class Health:
         """Answers 200 while the worker is alive, 503 once it is stuck or crashed."""
         lag = sum(consumer_lag(self._app).values())
         stuck = self._app.crashed or self._app.liveness.is_stuck(lag)
-        state = {
-            "status": "stuck" if stuck else "ok",
-            "role": self._app.role,
-            "slot": self._app.settings.slot,
-            "lag_records": lag,
-            "waiting_for": self._app.liveness.waiting_for,
-        }
+        state = LiveAnswer(
+            status="stuck" if stuck else "ok",
+            role=self._app.role,
+            slot=self._app.settings.slot,
+            lag_records=lag,
+            waiting_for=self._app.liveness.waiting_for,
+        )
         return _json(state, status=503 if stuck else 200)
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """Answers 200 once recovered and settled, 503 with the reason before."""
-        state = readiness(self._app)
-        reason = state.reason or self._ready()
+        reason = readiness(self._app).reason or self._ready()
         names = list(self._reports)
         said = await asyncio.gather(*(_ask(self._reports[name]) for name in names))
-        body = {
-            "ready": not reason,
-            "reason": reason or None,
-            "role": self._app.role,
-            "slot": self._app.settings.slot,
-            "stores": dict(zip(names, said, strict=True)),
-        }
-        return _json(body, status=503 if reason else 200)
+        state = ReadyAnswer(
+            ready=not reason,
+            reason=reason or None,
+            role=self._app.role,
+            slot=self._app.settings.slot,
+            stores=dict(zip(names, said, strict=True)),
+        )
+        return _json(state, status=503 if reason else 200)
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Answers with this process's metrics."""
@@ -87,29 +90,39 @@ def register(
     *,
     reports: Mapping[str, Report] = NO_REPORTS,
     ready: Callable[[], str] = str,
+    ids: IdSource | None = None,
 ) -> None:
     """Puts `/healthz`, `/readyz` and `/metrics` on the web server of `app`."""
     health = Health(app, reports=reports, ready=ready)
+    named = ids or SystemIds()
     watch_lag(app)
-    _serve(app, "/healthz", health.healthz)
-    _serve(app, "/readyz", health.readyz)
-    _serve(app, "/metrics", health.metrics)
+    _serve(app, HEALTHZ, health.healthz, named)
+    _serve(app, READYZ, health.readyz, named)
+    _serve(app, METRICS, health.metrics, named)
 
 
 def _serve(
-    app: ChronosApp, path: str, answer: Callable[[web.Request], Awaitable[web.Response]]
+    app: ChronosApp,
+    route: ViewRoute,
+    answer: Callable[[web.Request], Awaitable[web.Response]],
+    ids: IdSource,
 ) -> None:
+    async def named(request: web.Request) -> web.Response:
+        response = await answer(request)
+        response.headers["X-Request-Id"] = ids.new_id("req_")
+        return response
+
     class Endpoint(View):
         """Hands the request over as it is."""
 
-        view_path = path
-        view_name = path.strip("/")
+        view_path = route.path
+        view_name = route.name
 
         async def get(self, request: web.Request, **_: str) -> web.Response:
-            return await answer(request)
+            return await named(request)
 
         async def __call__(self, request: web.Request) -> web.Response:
-            return await answer(request)
+            return await named(request)
 
     app.web.add_view(Endpoint)
 

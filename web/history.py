@@ -21,14 +21,13 @@ from chronos.mirror.entries import EVENT_TYPES, MONEY_TYPES, EntryIndex, EntryQu
 from chronos.mirror.guard import SearchRefused
 from chronos.settings import Settings
 from chronos.wire.cursors import Cursors
-from web.narrowing import NARROWING, read_narrowing
-from web.paging import PAGING, Paging, search_unavailable
-from web.parameters import Parameters, invalid
+from web.narrowing import read_narrowing
+from web.paging import Paging, search_unavailable
+from web.parameters import VALUE_MAX, Parameters, invalid
 from web.respond import Refusal, Respond, json_answer
+from web.routes.table import ENTRIES
+from web.routes.taken import VERSION_MAX
 
-PATH = "/v1/accounts/{account_id}/entries"
-VERSION_MAX = 2**53 - 1
-_KNOWN = NARROWING | PAGING | {"type", "transfer_id", "min_version"}
 _POLL_S = 0.05
 _RETRY_AFTER_S = 1
 
@@ -52,7 +51,7 @@ class History:
 
     def add_to(self, respond: Respond) -> None:
         """Puts the view on its path."""
-        respond.add_view(PATH, self.answer, name="entries")
+        respond.add_view(ENTRIES, self.answer)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answers with one page of entries.
@@ -64,7 +63,7 @@ class History:
         account_id = request.match_info["account_id"]
         if not is_valid_id(account_id):
             raise Refusal("id_invalid", "That is not an account id.", status=404)
-        parameters = Parameters(request, _KNOWN, groups=("metadata",))
+        parameters = Parameters(request, ENTRIES.names, ENTRIES.groups)
         query = EntryQuery(
             account_id=account_id,
             types=_types(parameters),
@@ -119,13 +118,16 @@ def _not_found(account_id: str) -> Refusal:
 
 
 def _types(parameters: Parameters) -> tuple[str, ...]:
-    text = parameters.text("type")
+    text = parameters.text("type", length_max=VALUE_MAX)
     if text is None:
         return MONEY_TYPES
-    types = tuple(sorted(set(text.split(","))))
-    if not set(types) <= set(EVENT_TYPES):
-        raise invalid("type", f"takes one or more, with commas, of {', '.join(EVENT_TYPES)}")
-    return types
+    types = text.split(",")
+    if len(types) > len(EVENT_TYPES) or not set(types) <= set(EVENT_TYPES):
+        raise invalid(
+            "type",
+            f"takes 1 to {len(EVENT_TYPES)}, with commas, of {', '.join(EVENT_TYPES)}",
+        )
+    return tuple(sorted(set(types)))
 
 
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,26 +6,13 @@ account's `held` is the sum of what is listed.
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
-from chronos.wire.balance import Balance, OpenHold
+from chronos.wire.balance import Balance
 from web.respond import Respond, json_answer
+from web.routes.shapes import HoldsAnswer
+from web.routes.table import HOLDS
 from web.routing import Routing
-
-PATH = "/v1/accounts/{account_id}/holds"
-
-
-class HoldsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer's JSON; amounts in minor units."""
-
-    account: str
-    currency: str
-    held: int
-    version: int
-    as_of: str
-    source: str
-    data: tuple[OpenHold, ...]
 
 
 class Holds:
@@ -36,7 +23,7 @@ class Holds:
 
     def add_to(self, respond: Respond) -> None:
         """Puts the view on its path."""
-        respond.add_view(PATH, self.answer, name="holds")
+        respond.add_view(HOLDS, self.answer)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answers with the open holds, in the order in which they were placed.

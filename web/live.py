@@ -25,20 +25,18 @@ from web.event_stream import EventStream, Pace
 from web.live_ids import ID_CHARACTERS_MAX, InvalidId, LiveIds
 from web.parameters import Parameters
 from web.respond import Keys, Refusal, Respond, StreamedAnswer
+from web.routes.table import EVENT_STREAM, STREAM
 
-PATH = "/v1/stream"
-CONTENT_TYPE = "text/event-stream"
 ID_HEADER = "Last-Event-ID"
-_KNOWN = frozenset({"account", "from", "last_event_id"})
 _STARTS = frozenset(start.value for start in Start)
 _RETRY_AFTER_S = 5
 _HEADERS = {
-    "Content-Type": CONTENT_TYPE,
+    "Content-Type": EVENT_STREAM,
     "Cache-Control": "no-store",
     # Tells a proxy in front (nginx) to pass each event on at once.
     "X-Accel-Buffering": "no",
 }
-_FITTING = frozenset({"*/*", "text/*", CONTENT_TYPE})
+_FITTING = frozenset({"*/*", "text/*", EVENT_STREAM})
 _ZERO_QUALITY = re.compile(r";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
 
 
@@ -67,7 +65,7 @@ class Live:
 
     def add_to(self, respond: Respond) -> None:
         """Puts the view on its path."""
-        respond.add_view(PATH, self.answer, name="stream")
+        respond.add_view(STREAM, self.answer)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answers with a stream that ends when the client, or this worker, has enough.
@@ -78,8 +76,8 @@ class Live:
             Unavailable: Kafka does not answer, or the worker stops.
         """
         if not _takes_events(request.headers.get("Accept", "")):
-            raise Refusal("not_acceptable", f"This address answers {CONTENT_TYPE} only.")
-        parameters = Parameters(request, _KNOWN, characters_max=ID_CHARACTERS_MAX)
+            raise Refusal("not_acceptable", f"This address answers {EVENT_STREAM} only.")
+        parameters = Parameters(request, STREAM.names, characters_max=ID_CHARACTERS_MAX)
         account_id = parameters.id("account")
         start = self._start(request, parameters, account_id)
         if request.method == "HEAD":

@@ -14,20 +14,6 @@ from web.parameters import Parameters, invalid
 EXTERNAL_ID_CHARACTERS_MAX = 255
 METADATA_KEY_CHARACTERS_MAX = 64
 METADATA_FILTERS_MAX = 16
-NARROWING = frozenset(
-    {
-        "from",
-        "to",
-        "value_from",
-        "value_to",
-        "min_amount",
-        "max_amount",
-        "counterparty",
-        "external_id",
-        "q",
-    }
-)
-"""What `read_narrowing` reads, beside the group `metadata`."""
 _DAY_CHARACTERS = len("2031-05-06")
 
 

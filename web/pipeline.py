@@ -26,8 +26,8 @@ from chronos.wire.topics import Names
 from tables.balances import BalancesTable
 from web.parameters import Parameters
 from web.respond import Respond, json_answer
+from web.routes.table import PIPELINE
 
-PATH = "/v1/pipeline"
 STAGE_DEADLINE_S = 3.0
 FRESH_S = 0.5
 
@@ -101,7 +101,7 @@ class Pipeline:
 
     def add_to(self, respond: Respond) -> None:
         """Puts the view on its path."""
-        respond.add_view(PATH, self.answer, name="pipeline")
+        respond.add_view(PIPELINE, self.answer)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answers with the state of every stage.
@@ -109,7 +109,7 @@ class Pipeline:
         Raises:
             Refusal: A parameter was sent; there are none.
         """
-        Parameters(request, ())
+        Parameters(request, PIPELINE.names)
         async with self._one_at_a_time:
             now_s = self._clock.monotonic_s()
             if self._known is None or now_s - self._known[0] > FRESH_S:

@@ -25,8 +25,13 @@ from chronos.clock import Clock, IdSource, SystemClock, SystemIds
 from chronos.errors import Unavailable
 from chronos.telemetry.balances_metrics import QUERY_ANSWERS, QUERY_SECONDS
 from chronos.wire.problems import CONTENT_TYPE, PROBLEMS, InputError, problem_body
+from web.routes.route import ViewRoute
 
 JSON_TYPE = "application/json"
+_CHALLENGES = {
+    "unauthenticated": "Bearer",
+    "insufficient_scope": 'Bearer error="insufficient_scope", scope="read"',
+}
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -172,22 +177,20 @@ class Respond:
         server: Any = app.web
         server.web_app.middlewares.append(self._say_what_the_router_says)
 
-    def add_view(self, path: str, answer: Answer, *, name: str, is_open: bool = False) -> None:
-        """Serves GET and HEAD of `path` by `answer`.
+    def add_view(self, route: ViewRoute, answer: Answer) -> None:
+        """Serves GET and HEAD of a route by `answer`.
 
         Args:
-            path: A pattern of aiohttp, for example `/v1/accounts/{account_id}/balance`.
+            route: One of `web.routes.table`.
             answer: Makes the response or raises `Refusal`.
-            name: The view's name in metrics.
-            is_open: True for a path that needs no API key.
         """
-        net = self._net(answer, name, is_open=is_open)
+        net = self._net(answer, route.name, is_open=route.is_open)
 
         class Endpoint(View):
             """Hands the request to the net; Faust's own dispatch would lose our headers."""
 
-            view_path = path
-            view_name = name
+            view_path = route.path
+            view_name = route.name
 
             async def get(self, request: web.Request, **_: str) -> web.StreamResponse:
                 return await net(request)
@@ -251,7 +254,8 @@ class Respond:
             response.release()
 
     def _refuse(self, request: web.Request, refusal: Refusal, request_id: str) -> web.Response:
-        headers = ("WWW-Authenticate", "Bearer") if refusal.code == "unauthenticated" else ()
+        challenge = _CHALLENGES.get(refusal.code)
+        headers = () if challenge is None else ("WWW-Authenticate", challenge)
         return problem_answer(request, refusal, request_id=request_id, headers=headers)
 
     @web.middleware

@@ -25,12 +25,12 @@ from chronos.wire.balance import Balance
 from chronos.wire.topics import partition_of
 from web.parameters import Parameters
 from web.respond import Refusal
+from web.routes.table import BALANCE
+from web.routes.taken import VERSION_MAX
 
 FORWARD_HEADER = "X-Chronos-Forwarded"
 FORWARD_TIMEOUT_S = 1.0
 FORWARD_CONNECTIONS_MAX = 100
-VERSION_MAX = 2**53 - 1
-_KNOWN = frozenset({"min_version"})
 _PASSED_HEADERS = ("Content-Type", "Retry-After", "WWW-Authenticate", "X-Request-Id")
 _RETRY_AFTER_S = 1
 
@@ -155,7 +155,9 @@ class Routing:
             Unavailable: Nobody who knows could be asked.
         """
         account_id = request.match_info["account_id"]
-        min_version = Parameters(request, _KNOWN).whole("min_version", low=0, high=VERSION_MAX)
+        min_version = Parameters(request, BALANCE.names).whole(
+            "min_version", low=0, high=VERSION_MAX
+        )
         if not is_valid_id(account_id):
             raise Refusal("id_invalid", "That is not an account id.", status=404)
         key = account_id.encode()

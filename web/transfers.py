@@ -16,13 +16,11 @@ from chronos.mirror.guard import SearchRefused
 from chronos.mirror.transfers import JournalEntry, Posting, TransferIndex, TransferQuery
 from chronos.settings import Settings
 from chronos.wire.cursors import Cursors
-from web.narrowing import NARROWING, read_currency, read_narrowing
-from web.paging import PAGING, Paging, search_unavailable
+from web.narrowing import read_currency, read_narrowing
+from web.paging import Paging, search_unavailable
 from web.parameters import Parameters, invalid
 from web.respond import Respond, json_answer
-
-PATH = "/v1/transfers"
-_KNOWN = NARROWING | PAGING | {"account", "currency"}
+from web.routes.table import TRANSFERS
 
 
 class Transfers:
@@ -45,7 +43,7 @@ class Transfers:
 
     def add_to(self, respond: Respond) -> None:
         """Puts the view on its path."""
-        respond.add_view(PATH, self.answer, name="transfers")
+        respond.add_view(TRANSFERS, self.answer)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answers with one page of transfers.
@@ -53,7 +51,7 @@ class Transfers:
         Raises:
             Refusal: A parameter cannot be used, or Elasticsearch is not there.
         """
-        parameters = Parameters(request, _KNOWN, groups=("metadata",))
+        parameters = Parameters(request, TRANSFERS.names, TRANSFERS.groups)
         query = self._query(parameters)
         paging = Paging.read(parameters, self._cursors)
         try:

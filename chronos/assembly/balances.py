@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agents import balances as agent
 from agents.resources import Resources
+from chronos import __version__
 from chronos.auth.keys import ApiKeys, read_server_secret
 from chronos.clock import Clock
 from chronos.mirror.follower import RedisFollower
@@ -22,6 +23,8 @@ from web.live import Live
 from web.live_ids import LiveIds
 from web.pipeline import Pipeline
 from web.respond import Respond
+from web.routes.document import Described
+from web.routes.table import ROUTES
 from web.routing import Owners, Routing
 from web.transfers import Transfers
 
@@ -71,6 +74,7 @@ def _add_views(
     )
     pipeline.add_copies(resources.redis, follower, search)
     pipeline.add_to(respond)
+    Described(ROUTES, version=__version__).add_to(respond)
     ids = LiveIds(secret, app.names.events, partitions=settings.partitions)
     Live(_live_feed(app), ids, keys, settings=settings, clock=clock).add_to(respond)
 

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
-
 from chronos.domain.account import AccountStatus
-from chronos.domain.money import AMOUNT_MAX
-from chronos.wire.terms import ID_PATTERN
+from chronos.wire.members import BALANCE, CURRENCY, FROM_ZERO, ID, MOMENT, POSITIVE, says
 
-Name = Annotated[str, Meta(pattern=ID_PATTERN)]
-"""The id of an account, transfer or hold."""
-Money = Annotated[
-    int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="Minor units; a credit is positive.")
-]
-Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Minor units.")]
-Held = Annotated[int, Meta(ge=0, le=AMOUNT_MAX, description="Minor units; the open holds.")]
+Name = Annotated[str, says("Id of an account, transfer or hold.", **ID)]
+Money = Annotated[int, says("Minor units; a credit is positive.", **BALANCE)]
+Amount = Annotated[int, says("Minor units.", **POSITIVE)]
+Held = Annotated[int, says("Sum of the open holds, minor units.", **FROM_ZERO)]
 Limit = Annotated[
     int,
-    Meta(ge=0, le=AMOUNT_MAX, description="Minor units below zero; null is without bound."),
+    says("How far below zero it may go, minor units; null is without bound.", **FROM_ZERO),
 ]
-Version = Annotated[int, Meta(ge=1, description="Counts the account's events.")]
+Version = Annotated[int, says("Counts the account's events.", minimum=1)]
 Position = Annotated[
-    int, Meta(ge=0, description="Place in the journal; 0 in the outcome of a dry run.")
+    int, says("Place in the journal; 0 in the outcome of a dry run.", minimum=0)
 ]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217.")]
-Moment = Annotated[
-    str, Meta(description="UTC, to the microsecond.", extra_json_schema={"format": "date-time"})
-]
+Currency = Annotated[str, says("ISO 4217.", **CURRENCY)]
+Moment = Annotated[str, says("UTC, to the microsecond.", **MOMENT)]
 Status = Annotated[
-    str, Meta(extra_json_schema={"enum": [status.label for status in AccountStatus]})
+    str, says("What it may do.", enum=[status.label for status in AccountStatus])
 ]
 MoneyEvent = Annotated[
-    str, Meta(extra_json_schema={"enum": ["MoneyWithdrawn", "MoneyDeposited"]})
+    str, says("A debit or a credit.", enum=["MoneyWithdrawn", "MoneyDeposited"])
 ]
-Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256, hexadecimal.")]
+Hash = Annotated[str, says("SHA-256, hexadecimal.", pattern="^[0-9a-f]{64}$")]

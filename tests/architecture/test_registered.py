@@ -11,6 +11,7 @@ import pytest
 from chronos.assembly.worker import build_app
 from chronos.errors import SettingFault
 from chronos.settings import Settings
+from web.routes.table import ROUTES
 
 AGENTS = {
     "relay": {
@@ -34,6 +35,7 @@ VIEWS = {
     "relay": OPEN_VIEWS,
     "balances": OPEN_VIEWS
     | {
+        "/openapi.json",
         "/v1/accounts",
         "/v1/accounts/{account_id}/balance",
         "/v1/accounts/{account_id}/entries",
@@ -77,6 +79,10 @@ async def test_the_views_are_those_of_the_list_and_no_internal_is_served(app, ro
     app.web.init_server()
     served = {route.resource.canonical for route in app.web.web_app.router.routes()}
     assert not [path for path in served if path.startswith(tuple(INTERNALS))]
+
+
+def test_the_query_side_serves_what_its_table_of_routes_has():
+    assert {route.path for route in ROUTES} == VIEWS["balances"]
 
 
 async def test_every_agent_takes_raw_bytes_one_at_a_time_and_crashes_its_process(app):

@@ -16,6 +16,7 @@ from chronos.domain.account import FreezeScope
 from chronos.domain.commands import AnnotateAccount, FreezeAccount, UnfreezeAccount
 from chronos.domain.ids import AccountId
 from chronos.mirror.elasticsearch import ElasticsearchMirror
+from chronos.mirror.entries import EVENT_TYPES
 from chronos.settings import Settings
 from chronos.wire.topics import Names
 from tests.integration.mirror.cut import Cut
@@ -120,10 +121,13 @@ async def test_history_is_newest_first_and_only_money_unless_types_are_asked(
     money = await get(client, ENTRIES)
     opening = await get(client, ENTRIES, type="AccountOpened")
     both = await get(client, ENTRIES, type="AccountOpened,MoneyDeposited")
+    longest = max(EVENT_TYPES, key=len)
+    many = await get(client, ENTRIES, type=",".join(["AccountOpened", *[longest] * 11]))
 
     assert [entry["version"] for entry in money["data"]] == list(range(11, 1, -1))
     assert [entry["version"] for entry in opening["data"]] == [1]
     assert [entry["version"] for entry in both["data"]] == list(range(11, 0, -1))
+    assert many["data"] == opening["data"]
     assert money["page"] == {"next": None, "has_more": False}
 
 
@@ -177,6 +181,7 @@ async def test_a_cursor_is_refused_with_other_filters_another_account_or_another
         "type=",
         "type=Nonsense",
         "type=MoneyDeposited,",
+        "type=" + ",".join(["MoneyDeposited"] * 13),
         "from=yesterday",
         "from=2026-02-30",
         "from=2026-03-02T12:00:00",
