@@ -55,12 +55,13 @@ def free_port() -> int:
 
 
 class Worker:
-    """One balances worker as a child process."""
+    """One worker as a child process; of balances, if nothing else is said."""
 
-    def __init__(self, settings: Settings, log: Path):
+    def __init__(self, settings: Settings, log: Path, role: str = "balances"):
         self.port = free_port()
+        self._role = role
         # The worker adds its slot to the port that it is given.
-        self._settings = replace(settings, balances_port=self.port - settings.slot)
+        self._settings = replace(settings, **{f"{role}_port": self.port - settings.slot})
         self.slot = settings.slot
         self._log = log
         self.process: subprocess.Popen[bytes] | None = None
@@ -73,7 +74,7 @@ class Worker:
         program = "from chronos.cli.main import main; main()"
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", program, "worker", "balances"],
+                [sys.executable, "-c", program, "worker", self._role],
                 cwd=ROOT,
                 env={**_plain_environment(), **self._settings.to_environment()},
                 stdin=subprocess.DEVNULL,
@@ -210,10 +211,10 @@ class Scene:
         transfer_id = TransferId(f"trf_{self._keys}")
         return transfer(source, destination, amount, transfer_id=transfer_id)
 
-    async def worker(self, slot: int = 0) -> Worker:
+    async def worker(self, slot: int = 0, *, role: str = "balances") -> Worker:
         """Starts a worker and waits until it may be asked."""
         settings = replace(self.settings, slot=slot)
-        worker = Worker(settings, self.folder / f"worker-{slot}.log")
+        worker = Worker(settings, self.folder / f"{role}-{slot}.log", role)
         self.workers.append(worker)
         worker.start()
         await self.until_ready(worker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chronos.api.table import ROUTES
 from tests.databases import Database
 from tests.integration.api.running import Inspector, make_key, running_api
 from tests.integration.openapi.bank import furnish
@@ -29,8 +30,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
 
         assert trial.exit_code == 0, trial.story
         assert trial.finished() == set(PHASES), trial.story
-        operations = trial.report["operations"]
-        assert operations["tested"] == operations["total"] > 20
+        assert trial.tried() == len(ROUTES)
         assert trial.refused_everywhere() == set(), trial.story
         books = api.door(key).get("/v1/trial-balance").json
         assert books["balanced"] is True

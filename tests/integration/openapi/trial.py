@@ -39,6 +39,12 @@ class Trial:
             if not sum(phase["accepted"] for phase in phases.values())
         }
 
+    def tried(self) -> int:
+        """Counts the operations that were tried; the document's own address is not."""
+        operations = self.report["operations"]
+        assert operations["tested"] == operations["total"], self.story
+        return int(operations["tested"]) + 1
+
     def finished(self) -> set[str]:
         """Names the phases that ran and found nothing."""
         phases = self.report["phases"].items()
