@@ -20,7 +20,7 @@ from chronos.wire.receipt import Receipt, problem_receipt
 from tests.builders import NOW
 from tests.fakes import FakeHolds
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0
 AWAY = Unavailable("postgresql", "the fake is down")
 DONE = Receipt(status=200, body=b"{}")
 
@@ -232,7 +232,7 @@ async def test_a_broken_invariant_ends_the_expiry_and_not_the_process(scene):
 
     await scene.begin()
     await scene.until_said("broken")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         await scene.expiry._reader
     await scene.expiry.disown()
     scene.expiry.own()
@@ -274,7 +274,7 @@ async def test_a_stop_of_the_app_ends_the_tries(scene):
     await scene.until_said("waiting")
 
     scene.app.should_stop = True
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         await scene.app.futures[1]
         await scene.expiry.close()
 
