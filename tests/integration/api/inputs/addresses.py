@@ -28,10 +28,34 @@ IMPOSSIBLE_IDS = (
     "'%3B%20drop%20table",
     "%2E%2E%2Fx",
 )
+QUERIES = (
+    "/v1/accounts/alice/balance?at=yesterday",
+    "/v1/accounts/alice/balance?at=2026-03-02",
+    "/v1/accounts/alice/balance?at=2026-03-02T12:00:00",
+    "/v1/accounts/alice/balance?at=2026-03-02T12:00:00Z&value_date=2026-03-02",
+    "/v1/accounts/alice/balance?value_date=2024-02-30",
+    "/v1/accounts/alice/balance?value_date=10000-01-01",
+    "/v1/accounts/alice/balance?min_version=1",
+    "/v1/accounts/alice/statement?from=2026-02-30",
+    "/v1/accounts/alice/statement?to=now",
+    "/v1/accounts/alice/statement?from=2026-03-02&to=2026-03-01",
+    "/v1/accounts/alice/statement?format=xml",
+    "/v1/accounts/alice/statement?format=csv&limit=10",
+    "/v1/accounts/alice/statement?limit=0",
+    "/v1/accounts/alice/statement?limit=1001",
+    "/v1/accounts/alice/statement?limit=1e3",
+    "/v1/accounts/alice/statement?limit=1&limit=1",
+    "/v1/accounts/alice/statement?limit=1&cursor=",
+    "/v1/trial-balance?at=2026-03-02T25:00:00Z",
+    "/v1/trial-balance?currency=EUR",
+    "/v1/currencies?limit=1",
+)
+CURSORS = ("AAAA", "a" * 512, "%7B%22after%22%3A1%7D", "1")
 READS = (
     "/v1/accounts/{id}",
     "/v1/accounts/{id}/balance",
     "/v1/accounts/{id}/events",
+    "/v1/accounts/{id}/statement",
     "/v1/transfers/{id}",
     "/v1/holds/{id}",
 )
@@ -39,6 +63,7 @@ ABSENT = (
     ("/v1/accounts/nobody", "account_not_found"),
     ("/v1/accounts/nobody/balance", "account_not_found"),
     ("/v1/accounts/nobody/events", "account_not_found"),
+    ("/v1/accounts/nobody/statement", "account_not_found"),
     ("/v1/transfers/nothing", "transfer_not_found"),
     ("/v1/holds/nothing", "hold_not_found"),
 )
@@ -85,6 +110,24 @@ def rows() -> Iterator[Row]:
             path=f"/v1/accounts/alice/events?{query}",
             status=400,
             code="invalid_parameter",
+        )
+    for path in QUERIES:
+        yield Row(
+            number=54,
+            name=f"query {path}",
+            method="GET",
+            path=path,
+            status=400,
+            code="invalid_parameter",
+        )
+    for cursor in CURSORS:
+        yield Row(
+            number=54,
+            name=f"cursor {cursor[:16]}",
+            method="GET",
+            path=f"/v1/accounts/alice/statement?limit=1&cursor={cursor}",
+            status=400,
+            code="invalid_cursor",
         )
     for query in ("dry_run=maybe", "dry_run=1", "dry_run=true&dry_run=true", "dry=true"):
         yield Row(

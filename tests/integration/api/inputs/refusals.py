@@ -204,7 +204,6 @@ def rows_about_the_address() -> Iterator[Row]:
             status=404,
             code=code,
             stored=True,
-            published=pattern.endswith("/capture"),  # which names bob, whom it would pay
         )
     for verb in ("freeze", "unfreeze", "close", "metadata", "overdraft-limit"):
         yield Row(
