@@ -25,6 +25,7 @@ from chronos.clock import Clock, IdSource, SystemClock, SystemIds
 from chronos.errors import Unavailable
 from chronos.telemetry.balances_metrics import QUERY_ANSWERS, QUERY_SECONDS
 from chronos.wire.problems import CONTENT_TYPE, PROBLEMS, InputError, problem_body
+from web.malformed import ProblemRunner
 from web.routes.route import ViewRoute
 
 JSON_TYPE = "application/json"
@@ -176,6 +177,8 @@ class Respond:
         self.clock = clock or SystemClock()
         server: Any = app.web
         server.web_app.middlewares.append(self._say_what_the_router_says)
+        # Faust makes its runner itself, and has no setting for what it cannot read.
+        server._runner = ProblemRunner(server.web_app, ids=self.ids)  # noqa: SLF001
 
     def add_view(self, route: ViewRoute, answer: Answer) -> None:
         """Serves GET and HEAD of a route by `answer`.

@@ -31,6 +31,7 @@ _EVENT_ID: Final = parameter(
     {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
     text="The id of the last event that was seen; a browser sends it by itself.",
 )
+_OF_EVERY_ROUTE: Final = ("bad_request", "header_too_large")
 _OF_EVERY_KEY: Final = (
     "unauthenticated",
     "insufficient_scope",
@@ -125,7 +126,7 @@ def _successes(route: ViewRoute) -> Iterator[tuple[int, Success]]:
 
 
 def _refusals(route: ViewRoute) -> Iterator[Code]:
-    codes = set(route.codes)
+    codes = {*_OF_EVERY_ROUTE, *route.codes}
     if not route.is_open:
         codes.update(_OF_EVERY_KEY)
     if f"{{{_ACCOUNT}}}" in route.path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 import pytest
 
+from tests.integration.api import wire
 from tests.integration.balances.harness import Scene, Worker, until
 
 
@@ -46,6 +49,21 @@ async def test_strange_questions_get_problem_documents(scene: Scene, worker: Wor
             assert body["request_id"] == answer.headers["X-Request-Id"]
             assert ("Retry-After" in answer.headers) == (status == 503)
             assert ("Allow" in answer.headers) == (status == 405)
+
+
+async def test_bytes_that_are_no_request_get_a_problem_document_too(worker: Worker):
+    start = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+    for raw, status, code in (
+        (b"\x16\x03\x01 hello\r\n\r\n", 400, "bad_request"),
+        (start + b"no colon\r\n\r\n", 400, "bad_request"),
+        (start + b"X: " + b"x" * 9000 + b"\r\n\r\n", 431, "header_too_large"),
+    ):
+        answer = await asyncio.to_thread(wire.exchange, worker.port, raw)
+
+        assert (answer.status, answer.json["code"]) == (status, code)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json["request_id"] == answer.headers["x-request-id"]
+        assert answer.headers["connection"] == "close"
 
 
 async def test_nobody_reads_without_a_key(worker: Worker):
