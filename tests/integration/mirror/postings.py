@@ -42,6 +42,7 @@ class Journal:
                 "MoneyDeposited" if amount > 0 else "MoneyWithdrawn",
                 transfer_id=transfer_id,
                 leg=leg,
+                legs=len(lines),
                 amount=amount,
                 currency=currency,
                 counterparty=pair[1 - leg] if pair else None,
@@ -64,6 +65,7 @@ class Journal:
                 "MoneyDeposited" if amount > 0 else "MoneyWithdrawn",
                 transfer_id=transfer_id,
                 leg=leg,
+                legs=len(lines),
                 amount=amount,
                 currency=currency,
                 counterparty=counterparty,
@@ -80,7 +82,7 @@ class Journal:
         if kind == "AccountOpened":
             del body["description"]
         if kind in ("MoneyDeposited", "MoneyWithdrawn"):
-            body |= {"reverses_transfer_id": None, "external_id": None}
+            body |= {"reverses_transfer_id": None, "external_id": None, "legs": 2}
         body |= {
             "account_id": account,
             "event_id": f"00000000-0000-7000-8000-{position:012x}",

@@ -133,8 +133,10 @@ async def test_every_kind_of_journal_entry_of_the_ledger_is_listed(
     for currency in ("EUR", "USD"):
         bank.open(f"pos:{currency}", currency=currency, kind=AccountKind.POSITION)
     bank.pay("alice", 1000, description="wages")
+    captured = (AccountId("alice"), AccountId("bob"))
     for command in commands():
-        bank.do(command, key=repr(command)[:200])
+        also = captured if isinstance(command, ReverseTransfer) else ()
+        bank.do(command, key=repr(command)[:200], also=also)
     await write(search, bank.entries)
 
     rows = (await get(client, PATH))["data"]

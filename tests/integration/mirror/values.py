@@ -10,7 +10,7 @@ import msgspec
 
 from chronos.domain.chart import AccountKind
 from chronos.domain.commands import Command
-from chronos.domain.ids import TransferId
+from chronos.domain.ids import AccountId, TransferId
 from chronos.mirror.entries import Entry
 from chronos.wire.balance import Balance, OpenHold, fold
 from chronos.wire.booking import OutboxRow
@@ -85,8 +85,9 @@ class Bank:
         )
         self._book(attempt(command, key=number))
 
-    def do(self, command: Command, *, key: str) -> None:
-        self._book(attempt(command, key=key))
+    def do(self, command: Command, *, key: str, also: tuple[AccountId, ...] = ()) -> None:
+        """Does a command; `also` are the accounts that it only refers to."""
+        self._book(attempt(command, key=key, also=also))
 
     def _book(self, one: Any) -> None:
         booked = self._bank.book([one])
