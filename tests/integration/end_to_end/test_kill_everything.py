@@ -68,9 +68,8 @@ class Crowd:
         name = f"t-{next(self._numbers)}"
         try:
             self.booked[name] = await self._client.transfers.make(
-                source, destination, amount=amount, currency="EUR", key=name,
-                details={"id": name},
-            )  # fmt: skip
+                source, destination, amount=amount, currency="EUR", id=name, key=name
+            )
         except Refused as refused:
             self.refused[name] = refused.code
 
