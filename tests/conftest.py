@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from chronos.embedded.folder import DataFolder, FolderLock
@@ -78,6 +79,14 @@ def data_folder() -> Iterator[Path]:
 def namespace() -> str:
     """A namespace that no other test has."""
     return f"test{os.getpid()}n{next(_numbers)}"
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A command sets the log up for its own process; a test must not leave that behind."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 class _open_folder:  # noqa: N801 - used like a function
