@@ -9,7 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from chronos.domain.account import AccountState
-from chronos.domain.events import Event
+from chronos.domain.events import Event, HoldPlaced
 from chronos.domain.ids import AccountId, HoldId, TransferId
 
 
@@ -31,6 +31,17 @@ class HoldState:
     amount: int
     expires_at: datetime | None
     status: HoldStatus
+
+    @classmethod
+    def placed_by(cls, event: HoldPlaced) -> HoldState:
+        """Gives the hold as its first event leaves it."""
+        return cls(
+            hold_id=event.hold_id,
+            account_id=event.account_id,
+            amount=event.hold_amount,
+            expires_at=event.expires_at,
+            status=HoldStatus.OPEN,
+        )
 
 
 @dataclass(frozen=True, slots=True)

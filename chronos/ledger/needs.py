@@ -27,9 +27,7 @@ from chronos.domain.commands import (
 from chronos.domain.ids import AccountId
 from chronos.wire.booking import Needs
 from chronos.wire.bounds import CHARACTER_BYTES, EVENT_BYTES
-
-POSTINGS_MAX = 100
-"""Most postings of one journal entry, so most events of its reversal."""
+from chronos.wire.terms import POSTINGS_MAX
 
 
 def needs_of(command: Command) -> Needs:

@@ -24,7 +24,6 @@ from chronos.domain.ids import AccountId, HoldId, TransferId
 from chronos.domain.states import (
     BookedPosting,
     HoldState,
-    HoldStatus,
     JournalEntry,
     States,
 )
@@ -197,13 +196,7 @@ class Page:
     def _note_hold(self, event: HoldChanged) -> None:
         holds = self.known.holds
         if isinstance(event, HoldPlaced):
-            holds[event.hold_id] = HoldState(
-                hold_id=event.hold_id,
-                account_id=event.account_id,
-                amount=event.hold_amount,
-                expires_at=event.expires_at,
-                status=HoldStatus.OPEN,
-            )
+            holds[event.hold_id] = HoldState.placed_by(event)
         else:
             status = HOLD_ENDS[type(event).__name__]
             holds[event.hold_id] = replace(holds[event.hold_id], status=status)

@@ -31,7 +31,7 @@ from chronos.domain.commands import (
 from chronos.domain.ids import AccountId, HoldId, TransferId
 from chronos.ledger.needs import needs_of
 from chronos.ledger.ports import References
-from chronos.wire.booking import AnyAttempt, Attempt, Needs
+from chronos.wire.booking import AnyAttempt, Attempt
 from chronos.wire.bounds import BYTES_MAX, EVENTS_MAX
 from chronos.wire.references import Referred, Wanted
 
@@ -57,7 +57,7 @@ async def resolved(attempt: AnyAttempt, references: References) -> AnyAttempt | 
         return _World.of(referred).complete(attempt)
     load = _Load()
     for item in attempt.items:
-        load.add(needs_of(item.command), also=0)
+        load.add(item)
     if load.is_too_much:
         return None
     wanted = _wanted(item.command for item in attempt.items)
@@ -74,21 +74,15 @@ class _Load:
 
     events: int = 0
     event_bytes: int = 0
-    accounts: int = 0
 
-    def add(self, needs: Needs, *, also: int) -> None:
-        events = max(1, also) if needs.entries else needs.events_max
-        self.events += events
-        self.event_bytes += events * needs.event_bytes
-        self.accounts += also
+    def add(self, attempt: Attempt) -> None:
+        needs = needs_of(attempt.command).with_accounts(attempt.also)
+        self.events += needs.events_max
+        self.event_bytes += needs.events_max * needs.event_bytes
 
     @property
     def is_too_much(self) -> bool:
-        return (
-            self.events > EVENTS_MAX
-            or self.event_bytes > BYTES_MAX
-            or self.accounts > EVENTS_MAX
-        )
+        return self.events > EVENTS_MAX or self.event_bytes > BYTES_MAX
 
 
 def _in_turn(items: Sequence[Attempt], world: _World) -> tuple[Attempt, ...] | None:
@@ -96,7 +90,7 @@ def _in_turn(items: Sequence[Attempt], world: _World) -> tuple[Attempt, ...] | N
     load = _Load()
     for item in items:
         complete = world.complete(item)
-        load.add(needs_of(complete.command), also=len(complete.also))
+        load.add(complete)
         if load.is_too_much:
             return None
         world.note(complete)

@@ -7,9 +7,7 @@ from dataclasses import replace
 from chronos.ledger.ports import Journal, References
 from chronos.ledger.resolve import resolved
 from chronos.wire.booking import AnyAttempt
-from chronos.wire.receipt import Receipt, too_large_receipt
-
-OK = 200
+from chronos.wire.receipt import OK, Receipt, too_large_receipt
 
 
 class Ledger:

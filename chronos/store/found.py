@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Self
@@ -14,7 +14,7 @@ from chronos.domain.chart import AccountKind
 from chronos.domain.commands import Command
 from chronos.domain.events import HoldPlaced
 from chronos.domain.ids import AccountId, HoldId, TransferId
-from chronos.domain.states import BookedPosting, HoldState, HoldStatus, JournalEntry
+from chronos.domain.states import BookedPosting, HoldState, JournalEntry
 from chronos.errors import InvariantBroken
 from chronos.store.locks import blocking_locks, key_lock
 from chronos.wire.booking import (
@@ -50,11 +50,11 @@ class Prepared:
     def of(cls, attempt: AnyAttempt, needs_of: NeedsOf) -> Self:
         """Works out what an attempt needs, and the numbers of its locks."""
         if isinstance(attempt, Attempt):
-            needs = _needs(attempt, needs_of)
+            needs = needs_of(attempt.command).with_accounts(attempt.also)
             return cls(
                 attempt, (needs,), blocking_locks(needs), {key_lock(attempt.key): attempt.key}
             )
-        every = tuple(_needs(item, needs_of) for item in attempt.items)
+        every = tuple(needs_of(item.command).with_accounts(item.also) for item in attempt.items)
         named = [attempt.key, *(item.key for item in attempt.items if item.has_own_key)]
         return cls(
             attempt,
@@ -92,14 +92,6 @@ class Prepared:
         """How many positions it uses at most: its events, or a refusal for each command."""
         own = 0 if isinstance(self.attempt, Attempt) else 1
         return own + sum(needs.events_max for needs in self.needs)
-
-
-def _needs(attempt: Attempt, needs_of: NeedsOf) -> Needs:
-    needs, also = needs_of(attempt.command), attempt.also
-    if needs.entries:
-        # A reversal has as many postings as what it reverses; unknown, it is refused.
-        return needs._replace(accounts=also, events_max=max(1, len(also)))
-    return needs._replace(accounts=(*also, *needs.accounts)) if also else needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,13 +197,9 @@ def _hold(body: bytes, ended: str | None) -> tuple[HoldId, HoldState]:
     event = decode_event(body).event
     if not isinstance(event, HoldPlaced):
         raise InvariantBroken("the row of a placed hold has the body of another event")
-    hold = HoldState(
-        hold_id=event.hold_id,
-        account_id=event.account_id,
-        amount=event.hold_amount,
-        expires_at=event.expires_at,
-        status=HoldStatus.OPEN if ended is None else HOLD_ENDS[ended],
-    )
+    hold = HoldState.placed_by(event)
+    if ended is not None:
+        hold = replace(hold, status=HOLD_ENDS[ended])
     return hold.hold_id, hold
 
 

@@ -168,11 +168,13 @@ class GroupCommit:
             raise Unavailable(SERVICE, _STOPPING)
         job = self._jobs.get(attempt.key)
         if job is None:
-            job = self._enqueue(attempt)  # None when no transaction could hold it
+            job = self._enqueue(attempt)
+            if job is None:  # no transaction could hold it
+                return too_large_receipt(
+                    instance=attempt.instance, request_id=attempt.request_id
+                )
         elif job.attempt.request_hash != attempt.request_hash:
             return _reused(attempt)
-        if job is None:
-            return too_large_receipt(instance=attempt.instance, request_id=attempt.request_id)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Receipt] = loop.create_future()
         job.waiters.append(waiter)

@@ -90,6 +90,13 @@ class Needs(NamedTuple):
     entries: tuple[TransferId, ...] = ()
     """Journal entries that the command would reverse."""
 
+    def with_accounts(self, also: tuple[AccountId, ...]) -> Needs:
+        """Adds the accounts that the command refers to without naming them."""
+        if self.entries:
+            # A reversal has as many postings as what it reverses; unknown, it is refused.
+            return self._replace(accounts=also, events_max=max(1, len(also)))
+        return self._replace(accounts=(*also, *self.accounts)) if also else self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
