@@ -1,0 +1,1 @@
+"""Faults on the real pipeline under load, and checkers that count what is left."""
