@@ -7,7 +7,7 @@ Phases of one batch:
    next one is folded, a later one first has the missing events read from the journal, and bytes
    that cannot be read are read again from the journal. Nothing is written yet.
 3. One table write per changed account. Waiting readers wake, Redis is handed the same values.
-4. Kafka acknowledges every changelog record. Only then are the events acknowledged.
+4. Kafka acknowledges every changelog record. Only then are the pages acknowledged.
 
 A crash between any two awaits delivers the batch again, and versions make that harmless. A
 value that is written but lost on its way to the changelog is written again when its event comes
@@ -22,20 +22,19 @@ unacknowledged meanwhile. Redis is never waited for.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import mode
 import structlog
-from faust.types import EventT
 
 from chronos.clock import Clock
-from chronos.errors import InvariantBroken
+from chronos.errors import InvariantBroken, Unavailable
 from chronos.stream.app import ChronosApp
-from chronos.stream.consume import Consumption, Taken, consume
+from chronos.stream.consume import Consumption, Foreign, Taken, consume, until_answered
+from chronos.stream.pages import Record
 from chronos.stream.sleep_guard import SleepGuard
 from chronos.telemetry.balances_metrics import (
     BALANCE_BATCH_SECONDS,
@@ -48,10 +47,9 @@ from chronos.telemetry.balances_metrics import (
 from chronos.wire.balance import Balance
 from chronos.wire.codec import Recorded, UnreadableEvent, decode_event
 from chronos.wire.record import RecordHead, read_head
-from tables.balances import BalancesTable, Batch
+from tables.balances import BalancesTable, Batch, ChangelogRecord
 
-Sent = tuple[EventT[Any], Balance, Awaitable[Any]]
-"""A table write: on behalf of which event, the value, its changelog acknowledgement."""
+Patience = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 
 NAME = "balances"
 _SLEEP_SHARE_MAX = 0.8
@@ -137,6 +135,7 @@ class BalancesAgent:
 
     Args:
         table: Where balances are kept.
+        patiently: Does what it is given again and again while Kafka does not answer.
         journal: Where missing and unreadable events are read again.
         copy: Takes the same values to Redis.
         clock: Tells the age of events.
@@ -147,12 +146,14 @@ class BalancesAgent:
         self,
         table: BalancesTable,
         *,
+        patiently: Patience,
         journal: Journal,
         copy: Copy,
         clock: Clock,
         guard: SleepGuard,
     ):
         self._table = table
+        self._patiently = patiently
         self._journal = journal
         self._copy = copy
         self._clock = clock
@@ -171,39 +172,40 @@ class BalancesAgent:
         folded = Batch(self._table)
         tally = Tally()
         for taken in batch:
-            await self._take_one(folded, tally, taken.event, taken.item)
+            await self._take_one(folded, tally, taken.record, taken.item)
         await self._write(folded)
         tally.count()
         BALANCE_BATCH_SECONDS.observe(self._clock.monotonic_s() - started_s)
 
-    async def unreadable(self, event: EventT[Any], error: ValueError) -> RecordHead:
+    async def unreadable(self, record: Record, error: ValueError) -> RecordHead:
         """Never gets to work: whose head cannot be read counts as foreign."""
-        raise InvariantBroken(f"A record of ours has no head: {event.message}.") from error
+        raise InvariantBroken(f"A record of ours has no head: {record}.") from error
 
     async def _take_one(
-        self, folded: Batch, tally: Tally, event: EventT[Any], head: RecordHead
+        self, folded: Batch, tally: Tally, record: Record, head: RecordHead
     ) -> None:
-        known = folded.balance(head.account_id.encode(), event.message.partition)
+        partition = record.partition
+        known = folded.balance(head.account_id.encode(), partition)
         if head.version > _version(known) + 1:
-            known = await self._repair(folded, tally, event, head)
+            known = await self._repair(folded, tally, partition, head)
         if known is not None and head.version <= known.version:
             tally.duplicates += 1
-            _skip(folded, event, head, known)
+            _skip(folded, partition, head, known)
             return
-        body, digest = event.message.value or b"", head.digest
+        body, digest = record.value or b"", head.digest
         recorded = _decoded(body, head.account_id)
         if recorded is None:
             stored = await self._stored(head)
             body, digest = stored.body, stored.hash
             recorded = _readable(stored, head.account_id)
             tally.undecodable += 1
-        folded.apply(event, recorded, body, digest)
+        folded.apply(partition, recorded, body, digest)
         tally.applied += 1
 
     async def _repair(
-        self, folded: Batch, tally: Tally, event: EventT[Any], head: RecordHead
+        self, folded: Batch, tally: Tally, partition: int, head: RecordHead
     ) -> Balance | None:
-        known = folded.balance(head.account_id.encode(), event.message.partition)
+        known = folded.balance(head.account_id.encode(), partition)
         log.warning(
             "gap_in_versions", known=_version(known), found=head.version, event_id=head.event_id
         )
@@ -214,7 +216,7 @@ class BalancesAgent:
                 raise _absent(head)
             for stored in page:
                 recorded = _readable(stored, head.account_id)
-                known = folded.apply(event, recorded, stored.body, stored.hash)
+                known = folded.apply(partition, recorded, stored.body, stored.hash)
                 tally.repaired += 1
         return known
 
@@ -227,31 +229,29 @@ class BalancesAgent:
 
     async def _write(self, folded: Batch) -> None:
         self._guard.check()
+        changed = folded.writes
+        if not changed:
+            return
+        records = self._table.write(changed)
+        balances = [balance for _, balance in changed]
+        BALANCE_TABLE_WRITES.inc(len(balances))
+        self._copy.put(balances)
+        self._observe_ages(balances)
+        await self._patiently(lambda: self._keep(records))
+
+    async def _keep(self, records: Sequence[ChangelogRecord]) -> None:
+        # Without it the table would be right here, and old after a move.
+        try:
+            await self._table.keep(records)
+        except Unavailable:
+            BALANCE_CHANGELOG_RETRIES.inc()
+            raise
+
+    def _observe_ages(self, balances: Sequence[Balance]) -> None:
         now = self._clock.now()
-        written: list[Balance] = []
-        sent: list[Sent] = []
-        for event, balance in folded.writes:
-            sent.append((event, balance, self._table.write(event, balance)))
-            written.append(balance)
+        for balance in balances:
             age = now - datetime.fromisoformat(balance.recorded_at)
             _table_age.observe(max(0.0, age.total_seconds()))
-        if not sent:
-            return
-        BALANCE_TABLE_WRITES.inc(len(sent))
-        self._copy.put(written)
-        while sent:
-            sent = await self._unacknowledged(sent)
-
-    async def _unacknowledged(self, sent: list[Sent]) -> list[Sent]:
-        answers = await asyncio.gather(*(ack for _, _, ack in sent), return_exceptions=True)
-        again: list[Sent] = []
-        for (event, balance, _), answer in zip(sent, answers, strict=True):
-            if isinstance(answer, BaseException):
-                # Faust only logs this: the table would be right here and old after a move.
-                BALANCE_CHANGELOG_RETRIES.inc()
-                log.warning("changelog_write_failed", reason=repr(answer))
-                again.append((event, balance, self._table.write(event, balance)))
-        return again
 
 
 def register(
@@ -261,26 +261,25 @@ def register(
     longest_s = app.conf.broker_session_timeout * _SLEEP_SHARE_MAX
     guard = SleepGuard(clock, longest_s=longest_s, end=app.crash)
     app.add_resource(guard)
-    agent = BalancesAgent(table, journal=journal, copy=copy, clock=clock, guard=guard)
+    app.add_resource(table)
+    agent = BalancesAgent(
+        table,
+        patiently=lambda work: until_answered(app, NAME, work),
+        journal=journal,
+        copy=copy,
+        clock=clock,
+        guard=guard,
+    )
     settings = app.settings
     how = Consumption(
         agent=NAME,
         decode=head_of,
         repair=agent.unreadable,
         step=agent.take,
-        is_ours=is_ours,
         batch_events_max=settings.batch_events_max,
         batch_wait_s=settings.batch_wait_ms / 1000,
     )
-    topic = app.topic(
-        app.names.events,
-        key_type=bytes,
-        value_type=bytes,
-        key_serializer="raw",
-        value_serializer="raw",
-        partitions=settings.partitions,
-        allow_empty=True,
-    )
+    topic = app.source_topic(app.names.events, partitions=settings.partitions)
 
     async def balances(stream: AsyncIterable[bytes]) -> None:
         await consume(app, stream, how)
@@ -294,7 +293,7 @@ def register(
     )(balances)
 
 
-def _skip(folded: Batch, event: EventT[Any], head: RecordHead, known: Balance) -> None:
+def _skip(folded: Batch, partition: int, head: RecordHead, known: Balance) -> None:
     if head.version < known.version:
         return
     if head.digest.hex() != known.hash or head.event_id != known.event_id:
@@ -307,30 +306,19 @@ def _skip(folded: Batch, event: EventT[Any], head: RecordHead, known: Balance) -
             version=head.version,
         )
     # Delivered again: it was not acknowledged, so the changelog may lack this value.
-    folded.write_again(event, known)
+    folded.write_again(partition, known)
 
 
-def is_ours(event: EventT[Any]) -> bool:
-    """Tells our events from foreign records: a key, and readable CloudEvents headers."""
-    return _read_head(event) is not None
-
-
-def head_of(event: EventT[Any]) -> RecordHead:
-    """Reads an event's head.
+def head_of(record: Record) -> RecordHead:
+    """Reads the head of an event's record.
 
     Raises:
-        ValueError: The record is foreign.
+        Foreign: It has no key, or no readable CloudEvents headers.
     """
-    head = _read_head(event)
+    head = read_head(record.key, record.headers)
     if head is None:
-        raise ValueError("no key or no readable CloudEvents headers")
+        raise Foreign
     return head
-
-
-def _read_head(event: EventT[Any]) -> RecordHead | None:
-    headers = event.message.headers
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return read_head(event.message.key, pairs)
 
 
 def _version(balance: Balance | None) -> int:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -38,7 +38,8 @@ from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import Entry, EntryIndex
 from chronos.mirror.indices import is_filled, mark_filled
 from chronos.stream.app import ChronosApp
-from chronos.stream.consume import Consumption, GivenUp, Taken, consume, until_answered
+from chronos.stream.consume import Consumption, Foreign, GivenUp, consume, until_answered
+from chronos.stream.pages import Readable
 from chronos.stream.topic_reader import TopicRecord, open_topic
 from chronos.telemetry.balances_metrics import COMMIT_TO_TABLE_SECONDS
 from chronos.telemetry.mirror_metrics import MIRROR_BULK_SECONDS, MIRROR_DOCUMENTS
@@ -101,20 +102,16 @@ class Agent(Protocol):
 
     name: str
 
-    def is_ours(self, event: Any) -> bool:
-        """Tells our records from foreign ones."""
+    def decode(self, record: Readable) -> Any:
+        """Reads a record; raises `Foreign`, or ValueError when it is ours and unreadable."""
         ...
 
-    def decode(self, event: Any) -> Any:
-        """Reads a record; raises ValueError when it cannot."""
-        ...
-
-    async def repair(self, event: Any, fault: ValueError) -> Any:
+    async def repair(self, record: Readable, fault: ValueError) -> Any:
         """Gets what the record should have said."""
         ...
 
-    async def write(self, batch: Sequence[Taken[Any]]) -> None:
-        """Writes a batch; raises `Unavailable` when not all of it was taken."""
+    async def write(self, items: Sequence[Any]) -> None:
+        """Writes what was decoded; raises `Unavailable` when not all of it was taken."""
         ...
 
 
@@ -149,7 +146,7 @@ class Source:
             await mark_filled(self._mirror.client, self._alias)
         self._is_filled = True
 
-    async def step(self, agent: Agent, batch: Sequence[Taken[Any]]) -> None:
+    async def step(self, agent: Agent, items: Sequence[Any]) -> None:
         """Has a batch added to the whole index.
 
         Raises:
@@ -158,7 +155,7 @@ class Source:
         """
         await self.make_whole(agent)
         try:
-            await agent.write(batch)
+            await agent.write(items)
         except Unavailable:
             # The index itself may have been lost: the next call looks.
             self._is_filled = False
@@ -168,17 +165,14 @@ class Source:
         log.info("index_is_filled", index=self._alias, topic=self.topic)
         async with open_topic(self._app.settings.kafka, self.topic) as reader:
             async for records in reader.pages_until(await reader.end_offsets()):
-                events = [Replayed(record) for record in records]
-                batch = [await _read(agent, event) for event in events if agent.is_ours(event)]
-                if batch:
-                    await agent.write(batch)
+                items = []
+                for record in records:
+                    # Foreign records were moved when they first came by.
+                    with contextlib.suppress(Foreign):
+                        items.append(await _read(agent, record))
+                if items:
+                    await agent.write(items)
                 self._app.liveness.did_something()
-
-
-class Replayed(NamedTuple):
-    """A record that was read on the side, in the shape of a Faust event."""
-
-    message: TopicRecord
 
 
 class EntriesAgent:
@@ -191,26 +185,23 @@ class EntriesAgent:
         self._journal = journal
         self._out = _Outcomes("entries", clock)
 
-    def is_ours(self, event: Any) -> bool:
-        """Tells our events from foreign records by key and headers."""
-        return read_head(event.message.key, event.message.headers) is not None
-
-    def decode(self, event: Any) -> Entry:
+    def decode(self, record: Readable) -> Entry:
         """Reads a record.
 
         Raises:
+            Foreign: Key and headers are not those of an event.
             ValueError: Its bytes are not the event that its headers name.
         """
-        head = _head(event)
-        return _entry(head, event.message.value or b"", head.digest)
+        head = _head(record)
+        return _entry(head, record.value or b"", head.digest)
 
-    async def repair(self, event: Any, fault: ValueError) -> Entry:
+    async def repair(self, record: Readable, fault: ValueError) -> Entry:
         """Reads the event from the journal.
 
         Raises:
             InvariantBroken: The journal does not have it, or cannot be read either.
         """
-        head = _head(event)
+        head = _head(record)
         self._out.count("undecodable", 1)
         stored = await self._journal.event_at(head.account_id, head.version)
         if stored is None:
@@ -220,15 +211,14 @@ class EntriesAgent:
         except ValueError as error:
             raise _contradiction(head, f"the journal has something else: {error}") from error
 
-    async def write(self, batch: Sequence[Taken[Entry]]) -> None:
+    async def write(self, items: Sequence[Entry]) -> None:
         """Adds a batch to the index.
 
         Raises:
             Unavailable: Elasticsearch did not take it all.
             InvariantBroken: Elasticsearch can never take one of it.
         """
-        entries = [taken.item for taken in batch]
-        await self._out.send(lambda: self._index.write_many(entries), entries[-1].recorded_at)
+        await self._out.send(lambda: self._index.write_many(items), items[-1].recorded_at)
 
 
 class AccountsAgent:
@@ -240,17 +230,16 @@ class AccountsAgent:
         self._index = index
         self._out = _Outcomes("accounts", clock)
 
-    def is_ours(self, event: Any) -> bool:
-        """Tells a table's changelog record from a foreign one."""
-        return bool(event.message.key)
-
-    def decode(self, event: Any) -> Balance | None:
+    def decode(self, record: Readable) -> Balance | None:
         """Reads a record; None for a tombstone, which says nothing: no account is deleted.
 
         Raises:
+            Foreign: It has no key.
             ValueError: It is not a balance of the account that its key names.
         """
-        key, value = event.message.key, event.message.value
+        key, value = record.key, record.value
+        if not key:
+            raise Foreign
         if value is None:
             self._out.count("tombstone", 1)
             return None
@@ -262,27 +251,27 @@ class AccountsAgent:
             raise ValueError(f"it is a balance of account {balance.account_id}")
         return balance
 
-    async def repair(self, event: Any, fault: ValueError) -> Balance | None:
+    async def repair(self, record: Readable, fault: ValueError) -> Balance | None:
         """Stops the worker: the table itself is filled from this topic.
 
         Raises:
             InvariantBroken: Always.
         """
-        account_id = event.message.key.decode(errors="replace")
+        account_id = (record.key or b"").decode(errors="replace")
         raise InvariantBroken(
             f"The changelog of the balances holds something else for account {account_id}: "
             f"{fault}. Stop the workers and run `chronos rebuild table`.",
             account_id=account_id,
         ) from fault
 
-    async def write(self, batch: Sequence[Taken[Balance | None]]) -> None:
+    async def write(self, items: Sequence[Balance | None]) -> None:
         """Writes the newest balance of each account in a batch.
 
         Raises:
             Unavailable: Elasticsearch did not take it all.
             InvariantBroken: Elasticsearch can never take one of it.
         """
-        balances = [taken.item for taken in batch if taken.item is not None]
+        balances = [item for item in items if item is not None]
         newest: dict[str, Balance] = {}
         for balance in balances:
             known = newest.get(balance.account_id)
@@ -322,20 +311,19 @@ class _Outcomes:
         MIRROR_DOCUMENTS.labels(self._index, outcome).inc(records)
 
 
-async def _read(agent: Agent, event: Any) -> Taken[Any]:
+async def _read(agent: Agent, record: TopicRecord) -> Any:
     try:
-        return Taken(event, agent.decode(event))
+        return agent.decode(record)
     except ValueError as fault:
-        return Taken(event, await agent.repair(event, fault))
+        return await agent.repair(record, fault)
 
 
 def _add_agent(app: ChronosApp, agent: Agent, source: Source) -> None:
     how = Consumption(
         agent=agent.name,
-        is_ours=agent.is_ours,
         decode=agent.decode,
         repair=agent.repair,
-        step=lambda batch: source.step(agent, batch),
+        step=lambda batch: source.step(agent, [taken.item for taken in batch]),
         batch_events_max=app.settings.batch_events_max,
         batch_wait_s=max(app.settings.batch_wait_ms / 1000, BATCH_WAIT_S),
     )
@@ -346,16 +334,17 @@ def _add_agent(app: ChronosApp, agent: Agent, source: Source) -> None:
             await consume(app, stream, how)
 
     app.agent(
-        app.topic(source.topic, key_type=bytes, value_type=bytes, value_serializer="raw"),
+        app.source_topic(source.topic),
         name=agent.name,
         concurrency=1,
         supervisor_strategy=CrashingSupervisor,
     )(run)
 
 
-def _head(event: Any) -> RecordHead:
-    head = read_head(event.message.key, event.message.headers)
-    assert head is not None  # noqa: S101  `is_ours` let it through
+def _head(record: Readable) -> RecordHead:
+    head = read_head(record.key, record.headers)
+    if head is None:
+        raise Foreign
     return head
 
 

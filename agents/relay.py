@@ -38,7 +38,7 @@ from chronos.store.outbox_rotation import Rotation
 from chronos.store.republish import pages_of_account
 from chronos.store.startup_checks import Demand, Duty, check
 from chronos.stream.app import ChronosApp
-from chronos.stream.consume import Consumption, Taken, consume
+from chronos.stream.consume import Consumption, Foreign, Taken, consume
 from chronos.stream.publisher import Publisher, Record
 from chronos.telemetry import stream_metrics as metrics
 from chronos.wire.headers import decode_headers
@@ -245,13 +245,7 @@ class Relay:
 def register(app: ChronosApp) -> Relay:
     """Puts the relay's two agents on `app`, and has the relay follow Kafka's assignment."""
     pages: Any = app.channel(maxsize=2 * app.settings.relay_shards)
-    control = app.topic(
-        app.names.relay_control,
-        key_type=bytes,
-        value_type=bytes,
-        value_serializer="raw",
-        partitions=app.settings.relay_shards,
-    )
+    control = app.source_topic(app.names.relay_control, partitions=app.settings.relay_shards)
     relay = Relay(app, offer=pages.put)
     app.add_resource(relay)
 
@@ -286,9 +280,9 @@ def _follow_assignment(app: ChronosApp, relay: Relay) -> None:
 
 
 def _control(app: ChronosApp, relay: Relay) -> Consumption[Republish | None]:
-    async def repair(event: Any, error: ValueError) -> None:
+    async def repair(record: Any, error: ValueError) -> None:
         # A command that nobody understands has no effect to wait for; it is logged by the loop.
-        del event, error
+        del record, error
 
     async def step(batch: Sequence[Taken[Republish | None]]) -> None:
         for taken in batch:
@@ -297,13 +291,18 @@ def _control(app: ChronosApp, relay: Relay) -> Consumption[Republish | None]:
 
     return Consumption(
         agent=CONTROL,
-        decode=lambda event: decode_command(event.value),
+        decode=_command,
         repair=repair,
         step=step,
-        is_ours=lambda event: event.value is not None,
         batch_events_max=_CONTROL_BATCH_MAX,
         batch_wait_s=_CONTROL_WAIT_S,
     )
+
+
+def _command(record: Any) -> Republish | None:
+    if record.value is None:
+        raise Foreign
+    return decode_command(record.value)
 
 
 async def _republish(app: ChronosApp, relay: Relay, account_id: str) -> None:

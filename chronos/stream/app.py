@@ -34,6 +34,7 @@ from mode.supervisors import CrashingSupervisor
 
 from chronos.errors import ChronosError
 from chronos.stream.liveness import Liveness
+from chronos.stream.pages import PageSchema
 from chronos.stream.sensors import LightMonitor
 from chronos.stream.topics import ensure_topics
 from chronos.stream.transport import KafkaTransport
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from chronos.settings import Settings
 
 ROLES = ("relay", "balances", "mirror")
+PAGES_WAITING_MAX = 32
 _DAY_S = 86_400.0
 _LIVELOCK_REPORT_S = 3_600.0
 _log = structlog.get_logger(room="stream")
@@ -72,10 +74,17 @@ class ChronosApp(faust.App):
         self.names = Names(settings.namespace)
         self.liveness = Liveness()
         self.batch_given_up = asyncio.Event()
+        self.paged_topics: frozenset[str] = frozenset()
         self._resources: list[Resource] = []
         self._opened: list[Resource] = []
         self._farewells: list[Callable[[], None]] = []
         super().__init__(self.names.app_id(role), **options)
+
+    def source_topic(self, name: str, *, partitions: int | None = None) -> Any:
+        """Gives a topic whose stream gets pages of records; for `chronos.stream.consume`."""
+        self.paged_topics |= {name}
+        schema: Any = PageSchema(key_type=bytes, value_type=bytes)
+        return self.topic(name, schema=schema, partitions=partitions, maxsize=PAGES_WAITING_MAX)
 
     def add_resource(self, resource: Resource) -> None:
         """Has `resource` opened before anything runs and closed after everything ended."""
@@ -203,7 +212,7 @@ def _broker_options(settings: Settings, role: str) -> Mapping[str, Any]:
         "broker_commit_livelock_soft_timeout": _LIVELOCK_REPORT_S,
         "broker_heartbeat_interval": 1.0,
         "broker_max_poll_interval": _DAY_S,
-        "broker_max_poll_records": 1_000,
+        "broker_max_poll_records": settings.batch_events_max,
         "broker_request_timeout": 90.0,
         "broker_session_timeout": 10.0,
         "consumer_auto_offset_reset": "earliest",
@@ -227,6 +236,7 @@ def _state_options(settings: Settings, role: str) -> Mapping[str, Any]:
         "key_serializer": "raw",
         "value_serializer": "raw",
         "store": "rocksdb://",
+        # Of changelog records, while the tables recover.
         "stream_buffer_maxsize": 8_192,
         "stream_processing_timeout": _LIVELOCK_REPORT_S,
         "stream_wait_empty": True,

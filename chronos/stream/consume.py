@@ -1,9 +1,9 @@
 """The one loop by which every agent consumes a topic.
 
-Phases of one batch: take it, decode it, step (table, Redis or Elasticsearch), then acknowledge
-all of it. Nothing is acknowledged before its effect is there, and never one record while an
-earlier one is open: the committed offset jumps such a gap. `async for` over a stream and
-`take()` acknowledge what failed; this is why neither is used.
+Phases of one batch: take the pages that are there, decode their records, step (table, Redis or
+Elasticsearch), then acknowledge all of it. Nothing is acknowledged before its effect is there,
+and never one page while an earlier one is open. `async for` over a stream and `take()`
+acknowledge what failed; this is why neither is used.
 
 What happens to a record that is not plainly good:
 
@@ -14,24 +14,24 @@ What happens to a record that is not plainly good:
 - it is not ours: it goes to the dead letter topic with its bytes and headers, awaited.
 - anything else raises, the app crashes, and its process ends with the fault's exit code.
 
-Bounds: a batch holds at most `batch_events_max` records and waits at most `batch_wait_s` for
-more. Steps run one after another (`concurrency=1`), so order holds within each partition.
+Bounds: a batch holds at most `batch_events_max` records, or one page, and waits at most
+`batch_wait_s` for more pages. Steps run one after another (`concurrency=1`), so order holds
+within each partition.
 """
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
-from faust.streams import _current_event
 
 from chronos.errors import ChronosError, Unavailable
+from chronos.stream.pages import Record
 from chronos.telemetry.stream_metrics import (
     BATCH_EVENTS,
     DEAD_LETTERS,
@@ -44,6 +44,7 @@ from chronos.telemetry.stream_metrics import (
 if TYPE_CHECKING:
     from chronos.stream.app import ChronosApp
 
+PAGES_MAX = 16
 PAUSE_FIRST_S = 0.1
 PAUSE_MAX_S = 5.0
 _log = structlog.get_logger(room="stream")
@@ -56,18 +57,15 @@ class GivenUp(ChronosError):
     """Says that the process stops while a store is away; the batch stays unacknowledged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken(Generic[T]):
-    """Is one record in a batch: Faust's event and what its bytes mean."""
+class Foreign(Exception):
+    """Says that a record is not one of ours; it goes to the dead letter topic."""
 
-    event: Any
+
+class Taken(NamedTuple, Generic[T]):
+    """Is one record in a batch, and what its bytes mean."""
+
+    record: Record
     item: T
-
-
-def has_event_headers(event: Any) -> bool:
-    """Tells our events from foreign records: a key, and the headers `ce_type`, `ce_version`."""
-    headers = event.headers
-    return bool(event.key) and "ce_type" in headers and "ce_version" in headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +74,12 @@ class Consumption(Generic[T]):
 
     agent: str
     """Name of the agent, a label of its metrics."""
-    decode: Callable[[Any], T]
-    """Reads an event's bytes; raises ValueError when it cannot."""
-    repair: Callable[[Any, ValueError], Awaitable[T]]
+    decode: Callable[[Record], T]
+    """Reads a record; raises `Foreign`, or ValueError when it is ours and cannot be read."""
+    repair: Callable[[Record, ValueError], Awaitable[T]]
     """Gets what the bytes should have said; raises Unavailable to be called again."""
     step: Callable[[Sequence[Taken[T]]], Awaitable[None]]
     """Applies a batch, in order; raises Unavailable to be called again with the same batch."""
-    is_ours: Callable[[Any], bool] = has_event_headers
     batch_events_max: int
     batch_wait_s: float
 
@@ -95,15 +92,17 @@ async def consume(app: ChronosApp, stream: Any, how: Consumption[T]) -> None:
     """
     manual = stream.noack()
     try:
-        async for events in manual.noack_take(how.batch_events_max, within=how.batch_wait_s):
-            started_s = monotonic()
-            await _apply(app, events, how)
-            for event in events:
-                event.ack()
-            app.liveness.did_something()
-            EVENTS_PROCESSED.labels(how.agent).inc(len(events))
-            BATCH_EVENTS.labels(how.agent).observe(len(events))
-            STEP_SECONDS.labels(how.agent).observe(monotonic() - started_s)
+        async for taken in manual.noack_take(PAGES_MAX, within=how.batch_wait_s):
+            for pages in _batches(taken, how.batch_events_max):
+                started_s = monotonic()
+                records = [record for page in pages for record in page.value]
+                await _apply(app, records, how)
+                for page in pages:
+                    page.ack()
+                app.liveness.did_something()
+                EVENTS_PROCESSED.labels(how.agent).inc(len(records))
+                BATCH_EVENTS.labels(how.agent).observe(len(records))
+                STEP_SECONDS.labels(how.agent).observe(monotonic() - started_s)
     except GivenUp:
         _log.warning("batch_given_up", agent=how.agent)
         app.batch_given_up.set()
@@ -137,53 +136,59 @@ async def until_answered(app: ChronosApp, who: str, work: Callable[[], Awaitable
         pause_s = min(pause_s * 2, PAUSE_MAX_S)
 
 
-def set_current_event(event: Any) -> None:
-    """Makes `event` the one that the next table write belongs to.
+def _batches(taken: Sequence[Any], events_max: int) -> Iterator[list[Any]]:
+    """Parts pages, in order, into batches of at most so many records, or of one page."""
+    batch: list[Any] = []
+    records = 0
+    for page in taken:
+        if batch and records + len(page.value) > events_max:
+            yield batch
+            batch, records = [], 0
+        batch.append(page)
+        records += len(page.value)
+    if batch:
+        yield batch
 
-    Faust takes partition and offset of a write from the current event, and inside a batch there
-    is none: without this call a write raises TypeError.
-    """
-    _current_event.set(weakref.ref(event))
 
-
-async def _apply(app: ChronosApp, events: Sequence[Any], how: Consumption[T]) -> None:
+async def _apply(app: ChronosApp, records: Sequence[Record], how: Consumption[T]) -> None:
     batch: list[Taken[T]] = []
-    for event in events:
-        if not how.is_ours(event):
-            await _bury(app, event, how.agent)
+    decode = how.decode
+    for record in records:
+        try:
+            item = decode(record)
+        except Foreign:
+            await _bury(app, record, how.agent)
             continue
-        batch.append(Taken(event, await _decoded(app, event, how)))
+        except ValueError as error:
+            item = await _repaired(app, record, how, error)
+        batch.append(Taken(record, item))
     if batch:
         await until_answered(app, how.agent, lambda: how.step(batch))
 
 
-async def _decoded(app: ChronosApp, event: Any, how: Consumption[T]) -> T:
-    try:
-        return how.decode(event)
-    except ValueError as error:
-        UNDECODABLE.labels(how.agent).inc()
-        message = event.message
-        _log.error(
-            "record_undecodable",
-            agent=how.agent,
-            topic=message.topic,
-            partition=message.partition,
-            offset=message.offset,
-            reason=str(error),
-        )
-        fault = error
-    return await until_answered(app, how.agent, lambda: how.repair(event, fault))
+async def _repaired(
+    app: ChronosApp, record: Record, how: Consumption[T], error: ValueError
+) -> T:
+    UNDECODABLE.labels(how.agent).inc()
+    _log.error(
+        "record_undecodable",
+        agent=how.agent,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        reason=str(error),
+    )
+    return await until_answered(app, how.agent, lambda: how.repair(record, error))
 
 
-async def _bury(app: ChronosApp, event: Any, agent: str) -> None:
-    message = event.message
-    place = f"{message.topic}/{message.partition}/{message.offset}"
-    headers = [*_pairs(message.headers), ("chronos_found_at", place.encode())]
+async def _bury(app: ChronosApp, record: Record, agent: str) -> None:
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    headers = [*record.headers, ("chronos_found_at", place.encode())]
 
     async def send() -> None:
         try:
             await app.producer.send_and_wait(
-                app.names.dead_letters, message.key, message.value, None, None, headers
+                app.names.dead_letters, record.key, record.value, None, None, headers
             )
         except (KafkaError, ProducerSendError) as error:
             raise Unavailable("kafka", repr(error)) from error
@@ -191,9 +196,3 @@ async def _bury(app: ChronosApp, event: Any, agent: str) -> None:
     await until_answered(app, agent, send)
     DEAD_LETTERS.labels(agent).inc()
     _log.error("foreign_record_moved", agent=agent, found_at=place)
-
-
-def _pairs(headers: Any) -> list[tuple[str, bytes]]:
-    if not headers:
-        return []
-    return list(headers.items()) if isinstance(headers, dict) else list(headers)

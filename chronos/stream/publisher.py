@@ -1,4 +1,4 @@
-"""Puts pages of outbox rows into Kafka, each whole or again.
+"""Puts pages of finished records into Kafka, each whole or again: outbox rows, changelogs.
 
 One idempotent producer, one batch per partition, everything awaited. A batch built by us
 costs a fifth of what a send per record costs. After any failure the producer is thrown away:
@@ -29,7 +29,7 @@ _log = structlog.get_logger(room="stream")
 
 
 class Record(Protocol):
-    """Is a finished record, as an outbox row holds it."""
+    """Is a finished record, as an outbox row or a table's changelog has it."""
 
     @property
     def position(self) -> int:
@@ -76,8 +76,11 @@ class Publisher:
         self._producer: Any = None
         self._one_at_a_time = asyncio.Lock()
 
-    async def publish(self, records: Sequence[Record]) -> None:
+    async def publish(self, records: Sequence[Record]) -> dict[tuple[str, int], int]:
         """Publishes all records, in order within each partition, and awaits every answer.
+
+        Returns:
+            The offset of the last record of each (topic, partition), where Kafka told it.
 
         Raises:
             Unavailable: Kafka did not take them all; which ones it took is unknown.
@@ -86,7 +89,7 @@ class Publisher:
         async with self._one_at_a_time:
             try:
                 async with asyncio.timeout(PAGE_DEADLINE_S):
-                    await self._publish(records)
+                    return await self._publish(records)
             except (KafkaError, OSError, TimeoutError) as error:
                 await self._discard()
                 raise Unavailable("kafka", repr(error)) from error
@@ -98,15 +101,22 @@ class Publisher:
         """Closes the producer."""
         await self._discard()
 
-    async def _publish(self, records: Sequence[Record]) -> None:
+    async def _publish(self, records: Sequence[Record]) -> dict[tuple[str, int], int]:
         if self._producer is None:
             self._producer = await self._start()
+        batches = self._batches(records)
         sent: list[asyncio.Future[Any]] = []
-        for (topic, partition), batch in self._batches(records):
+        for (topic, partition), batch in batches:
             answer = await self._producer.send_batch(batch, topic, partition=partition)
             answer.add_done_callback(_look_at)
             sent.append(answer)
-        await asyncio.gather(*sent)
+        answers = await asyncio.gather(*sent)
+        # A batch that the broker had already, from a try of its own, has no offset.
+        return {
+            place: answer.offset + batch.record_count() - 1
+            for (place, batch), answer in zip(batches, answers, strict=True)
+            if answer.offset >= 0
+        }
 
     def _batches(self, records: Sequence[Record]) -> list[tuple[tuple[str, int], Any]]:
         # Rolled-over batches stay in the order of their records.
@@ -123,7 +133,8 @@ class Publisher:
                 batch = open_ones[place] = self._producer.create_batch()
                 if not _append(batch, record, headers):
                     raise InvariantBroken(
-                        f"Outbox row {record.position} is larger than Kafka takes."
+                        f"The record of position {record.position} for {record.topic} is "
+                        "larger than Kafka takes."
                     )
         return [*full, *open_ones.items()]
 

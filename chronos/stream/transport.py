@@ -1,4 +1,7 @@
-"""Faust's Kafka transport with two changes: how long a fetch waits, and who watches the group.
+"""Faust's Kafka transport with three changes: pages, how long a fetch waits, who watches.
+
+Records of the agents' source topics are handed on by the page (`chronos.stream.pages`), one
+message for all that a fetch found of a partition.
 
 The task that keeps a consumer in its group ends at an error that it does not know, and Faust
 asks for it only while it fetches, which needs an assignment: a worker would wait for ever, up
@@ -13,10 +16,16 @@ again, while 20,000 records lay in the topic.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 from mode import Service
+
+from chronos.stream.pages import PageOffsets, split
 
 FETCH_WAIT_MS = 100
 WATCH_PAUSE_S = 1.0
@@ -31,6 +40,98 @@ class _ConsumerThread(AIOKafkaConsumerThread):
 
 
 class _Consumer(Consumer):
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self._pages = PageOffsets()
+
+    @property
+    def _paged(self) -> frozenset[str]:
+        app: Any = self.app
+        topics: frozenset[str] = app.paged_topics
+        return topics
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[Any, Any]]:  # noqa: ASYNC109 - Faust's signature
+        """Fetches, and gives pages of source topics and single records of all others."""
+        fetched: Any = await self._wait_next_records(timeout)
+        records, active = fetched
+        generation = self.app.consumer_generation_id
+        if records is None or self.should_stop:
+            return
+        if not self.flow_active:
+            # What was fetched belongs to nobody now; it is fetched again from the commit.
+            await self._seek_back()
+            return
+        for tp, message in self._messages(records, generation):
+            if not self._still_flows(generation):
+                return
+            if tp in (active or ()) or tp in self._buffered_partitions:
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                if message.tp.topic in self._paged:
+                    self._pages.hand_out(message)
+                yield tp, message
+
+    def ack(self, message: Any) -> bool:
+        """Notes a page, or a record of a topic that is not paged, as done."""
+        if message.topic not in self._paged:
+            return bool(super().ack(message))
+        self._unacked_messages.discard(message)
+        is_known = self._pages.acknowledge(message)
+        if is_known:
+            self._n_acked += len(message.value)
+        waiting = self._waiting_for_ack
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+        return is_known
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Forgets the pages of what is taken away, after Faust has committed what it could."""
+        await super().on_partitions_revoked(revoked)
+        self._pages.forget(revoked)
+
+    async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
+        """Forgets pages of an earlier time: partitions begin anew at their commits."""
+        self._pages.forget(assigned)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _still_flows(self, generation: int) -> bool:
+        # Asked between two messages: whoever took the last one may have stopped the flow.
+        return bool(self.flow_active) and self.app.consumer_generation_id == generation
+
+    def _messages(self, records: Any, generation: int) -> Iterator[tuple[Any, Any]]:
+        pages, others = split(records, self._paged)
+        for tp, page in pages.items():
+            yield tp, _page_message(page, generation)
+        for tp, record in self.scheduler.iterate(others):
+            yield tp, self._to_message(tp, record)
+
+    async def perform_seek(self) -> None:
+        """Begins anew at the commits; pages handed out before are given again."""
+        await super().perform_seek()
+        self._pages.forget(self.assignment())
+
+    async def _seek_back(self) -> None:
+        try:
+            await self.perform_seek()
+        except KafkaError as error:
+            self.log.warning("Seek while the flow is stopped failed: %r", error)
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[Any]:
+        yield from super()._filter_tps_with_pending_acks(topics)
+        for tp in self._pages.partitions():
+            if topics is None or tp in topics or tp.topic in topics:
+                yield tp
+
+    def _new_offset(self, tp: Any) -> int | None:
+        if tp.topic in self._paged:
+            return self._pages.committable(tp)
+        offset: int | None = super()._new_offset(tp)
+        return offset
+
+    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
+        # Between pages there is nothing but gaps; compacted and aborted records are others.
+        if tp.topic not in self._paged:
+            await super()._add_gap(tp, offset_from, offset_to)
+
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -42,6 +143,25 @@ class _Consumer(Consumer):
             if fault is not None and not self.should_stop:
                 await self.crash(fault)
                 return
+
+
+def _page_message(page: Any, generation: int) -> ConsumerMessage:
+    last = page[-1]
+    return ConsumerMessage(
+        last.topic,
+        last.partition,
+        last.offset,
+        last.timestamp / 1000.0,
+        last.timestamp_type,
+        None,
+        None,
+        page,
+        None,
+        0,
+        0,
+        TP(last.topic, last.partition),
+        generation_id=generation,
+    )
 
 
 def membership_fault(consumer: Any) -> BaseException | None:
@@ -56,6 +176,6 @@ def membership_fault(consumer: Any) -> BaseException | None:
 
 
 class KafkaTransport(Transport):
-    """Is Faust's transport with a consumer that waits briefly and notices its own expulsion."""
+    """Is Faust's transport with a consumer of pages, which notices its own expulsion."""
 
     Consumer = _Consumer

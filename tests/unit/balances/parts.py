@@ -1,13 +1,12 @@
 """Fakes around the balances agent: records without Kafka, a table without Faust."""
 
-import asyncio
 from types import SimpleNamespace
 
-from agents.balances import head_of, is_ours
+from agents.balances import head_of
 from chronos.clock import SystemClock
 from chronos.domain.chart import AccountKind
 from chronos.errors import Unavailable
-from chronos.stream.consume import Taken
+from chronos.stream.consume import Foreign, Taken
 from chronos.stream.sleep_guard import SleepGuard
 from chronos.wire.balance import encode_balance
 from chronos.wire.headers import decode_headers
@@ -16,13 +15,14 @@ from tests.builders import MemoryBank, attempt, open_account, transfer
 
 def record(row, *, headers=None, value=None, key=None):
     """Makes what Faust would hand the agent for an outbox row."""
-    message = SimpleNamespace(
+    return SimpleNamespace(
         key=row.key if key is None else key,
         value=row.value if value is None else value,
         headers=decode_headers(row.headers) if headers is None else headers,
         partition=row.partition,
+        topic="events",
+        offset=0,
     )
-    return SimpleNamespace(message=message)
 
 
 class MemoryTable:
@@ -31,22 +31,23 @@ class MemoryTable:
     def __init__(self):
         self.values = {}
         self.writes = []
+        self.kept = []
         self.failures = 0
 
     def read(self, key, _partition):
         return self.values.get(key)
 
-    def write(self, _event, balance):
-        self.values[balance.account_id.encode()] = balance
-        self.writes.append((balance.account_id, balance.version))
-        encode_balance(balance)
-        sent = asyncio.get_running_loop().create_future()
+    def write(self, changed):
+        for _, balance in changed:
+            self.values[balance.account_id.encode()] = balance
+            self.writes.append((balance.account_id, balance.version))
+        return [(b.account_id, b.version, encode_balance(b)) for _, b in changed]
+
+    async def keep(self, records):
         if self.failures:
             self.failures -= 1
-            sent.set_exception(OSError("Kafka did not take it"))
-        else:
-            sent.set_result(None)
-        return sent
+            raise Unavailable("kafka", "away")
+        self.kept.extend((name, version) for name, version, _ in records)
 
     def owned(self):
         return [0]
@@ -82,14 +83,27 @@ class MemoryJournal:
 
 async def take(agent, events):
     """Does with a batch what the loop of consumption does; gives the foreign records."""
-    foreign = [event for event in events if not is_ours(event)]
-    batch = [Taken(event, head_of(event)) for event in events if is_ours(event)]
+    foreign, batch = [], []
+    for event in events:
+        try:
+            batch.append(Taken(event, head_of(event)))
+        except Foreign:
+            foreign.append(event)
     while True:
         try:
             await agent.take(batch)
         except Unavailable:
             continue
         return foreign
+
+
+async def patiently(work):
+    """Does work until Kafka answers."""
+    while True:
+        try:
+            return await work()
+        except Unavailable:
+            continue
 
 
 def awake():

@@ -14,6 +14,7 @@ from tests.unit.balances.parts import (
     MemoryTable,
     awake,
     busy_bank,
+    patiently,
     record,
     take,
 )
@@ -72,6 +73,7 @@ class Bench:
         self.follower = RedisFollower(self.redis, self.redis, self.table, SystemClock())
         self.agent = BalancesAgent(
             self.table,
+            patiently=patiently,
             journal=MemoryJournal(rows),
             copy=self.follower,
             clock=SystemClock(),

@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from chronos.errors import InvariantBroken, Unavailable
 from chronos.stream import consume as loop
-from chronos.stream.consume import Consumption, Taken, consume
+from chronos.stream.consume import Consumption, Foreign, consume
 from chronos.stream.liveness import Liveness
 from chronos.wire.topics import Names
 
-OURS = {"ce_type": b"MoneyDeposited", "ce_version": b"1"}
+OURS = [("ce_type", b"MoneyDeposited"), ("ce_version", b"1")]
 
 
 @dataclass
-class FakeEvent:
-    """One record, and whether it was acknowledged."""
+class FakeRecord:
+    """One record as aiokafka gives it."""
 
     value: bytes
     key: bytes = b"acc_a"
-    headers: dict[str, bytes] = field(default_factory=lambda: dict(OURS))
-    acks: int = 0
+    headers: list[tuple[str, bytes]] = field(default_factory=lambda: list(OURS))
+    topic: str = "events"
+    partition: int = 3
+    offset: int = 7
 
-    @property
-    def message(self):
-        return SimpleNamespace(
-            topic="events",
-            partition=3,
-            offset=7,
-            key=self.key,
-            value=self.value,
-            headers=list(self.headers.items()),
-        )
+
+class FakePage:
+    """The event of one page, and how often it was acknowledged."""
+
+    def __init__(self, *records):
+        self.value = [r if isinstance(r, FakeRecord) else FakeRecord(r) for r in records]
+        self.acks = 0
 
     def ack(self):
         self.acks += 1
@@ -67,7 +65,7 @@ class FakeProducer:
         if self.failures:
             self.failures -= 1
             raise loop.ProducerSendError("away")
-        self.sent.append((topic, key, value, dict(headers)))
+        self.sent.append((topic, key, value, list(headers)))
 
 
 class FakeApp:
@@ -98,13 +96,12 @@ class Work:
 
     async def step(self, batch):
         self.calls.append([taken.item for taken in batch])
-        assert all(not taken.event.acks for taken in batch)
         if self.failures:
             self.failures -= 1
             raise self.fault
 
-    async def repair(self, event, _error):
-        self.repaired.append(event.value)
+    async def repair(self, record, _error):
+        self.repaired.append(record.value)
         return b"repaired"
 
     def how(self):
@@ -113,35 +110,67 @@ class Work:
             decode=readable,
             repair=self.repair,
             step=self.step,
-            batch_events_max=10,
+            batch_events_max=4,
             batch_wait_s=0.1,
         )
 
 
-def readable(event):
-    if event.value == b"?":
+def readable(record):
+    if record.headers != OURS or not record.key:
+        raise Foreign
+    if record.value == b"?":
         raise ValueError("unreadable")
-    return event.value
+    return record.value
 
 
-async def test_a_batch_is_acknowledged_after_its_step():
+async def test_pages_are_acknowledged_after_the_step_that_takes_their_records_together():
     app, work = FakeApp(), Work()
-    first, second = FakeEvent(b"1"), FakeEvent(b"2")
+    first, second = FakePage(b"1", b"2"), FakePage(b"3")
+    acks_seen = []
+    how = work.how()
 
-    await consume(app, FakeStream([first, second]), work.how())
+    async def step(batch):
+        acks_seen.append((first.acks, second.acks))
+        await work.step(batch)
 
-    assert work.calls == [[b"1", b"2"]]
+    await consume(app, FakeStream([first, second]), replace(how, step=step))
+
+    assert work.calls == [[b"1", b"2", b"3"]]
+    assert acks_seen == [(0, 0)]
     assert (first.acks, second.acks) == (1, 1)
+
+
+async def test_a_batch_is_bounded_and_a_page_is_never_parted():
+    app, work = FakeApp(), Work()
+    pages = [FakePage(b"1", b"2", b"3"), FakePage(b"4", b"5"), FakePage(*[b"6"] * 9)]
+
+    await consume(app, FakeStream(pages), work.how())
+
+    assert work.calls == [[b"1", b"2", b"3"], [b"4", b"5"], [b"6"] * 9]
+
+
+async def test_a_page_is_acknowledged_before_a_later_batch_begins():
+    app, work = FakeApp(), Work()
+    pages = [FakePage(b"1", b"2", b"3"), FakePage(b"4", b"5")]
+    acks_seen = []
+
+    async def step(batch):
+        acks_seen.append([page.acks for page in pages])
+        await work.step(batch)
+
+    await consume(app, FakeStream(pages), replace(work.how(), step=step))
+
+    assert acks_seen == [[0, 0], [1, 0]]
 
 
 async def test_a_store_that_is_away_gets_the_same_batch_until_it_answers():
     app, work = FakeApp(), Work(failures=9)
-    event = FakeEvent(b"1")
+    page = FakePage(b"1")
 
-    await consume(app, FakeStream([event]), work.how())
+    await consume(app, FakeStream([page]), work.how())
 
     assert work.calls == [[b"1"]] * 10
-    assert event.acks == 1
+    assert page.acks == 1
     assert app.slept_s[:3] == [0.1, 0.2, 0.4]
     assert max(app.slept_s) == loop.PAUSE_MAX_S
     assert app.liveness.waiting_for == ()
@@ -149,31 +178,30 @@ async def test_a_store_that_is_away_gets_the_same_batch_until_it_answers():
 
 async def test_a_stop_while_a_store_is_away_leaves_the_batch_unacknowledged():
     app, work = FakeApp(sleeps=3), Work(failures=99)
-    event, later = FakeEvent(b"1"), FakeEvent(b"2")
+    page, later = FakePage(b"1"), FakePage(b"2")
 
-    await consume(app, FakeStream([event], [later]), work.how())
+    await consume(app, FakeStream([page], [later]), work.how())
 
     assert app.batch_given_up.is_set()
-    assert (event.acks, later.acks) == (0, 0)
+    assert (page.acks, later.acks) == (0, 0)
     assert app.liveness.waiting_for == ("redis",)
 
 
 @pytest.mark.parametrize("fault", [InvariantBroken("the fold disagrees"), KeyError("a bug")])
 async def test_any_other_fault_ends_the_agent_without_an_acknowledgement(fault):
     app, work = FakeApp(), Work(failures=1, fault=fault)
-    event = FakeEvent(b"1")
+    page = FakePage(b"1")
 
     with pytest.raises(type(fault)):
-        await consume(app, FakeStream([event]), work.how())
+        await consume(app, FakeStream([page]), work.how())
 
-    assert event.acks == 0
+    assert page.acks == 0
 
 
 async def test_unreadable_bytes_are_fetched_and_stay_in_their_place():
     app, work = FakeApp(), Work()
-    events = [FakeEvent(b"1"), FakeEvent(b"?"), FakeEvent(b"3")]
 
-    await consume(app, FakeStream(events), work.how())
+    await consume(app, FakeStream([FakePage(b"1", b"?", b"3")]), work.how())
 
     assert work.repaired == [b"?"]
     assert work.calls == [[b"1", b"repaired", b"3"]]
@@ -182,33 +210,29 @@ async def test_unreadable_bytes_are_fetched_and_stay_in_their_place():
 @pytest.mark.parametrize(
     "foreign",
     [
-        FakeEvent(b"x", headers={}),
-        FakeEvent(b"x", key=b""),
-        FakeEvent(b"x", headers={"ce_type": b"A"}),
+        FakeRecord(b"x", headers=[]),
+        FakeRecord(b"x", key=b""),
+        FakeRecord(b"x", headers=[("ce_type", b"A"), ("ce_type", b"B")]),
     ],
 )
-async def test_a_foreign_record_is_moved_whole_before_it_is_acknowledged(foreign):
+async def test_a_foreign_record_is_moved_whole_before_its_page_is_acknowledged(foreign):
     app, work = FakeApp(producer=FakeProducer(failures=2)), Work()
+    page = FakePage(foreign, b"1")
 
-    await consume(app, FakeStream([foreign, FakeEvent(b"1")]), work.how())
+    await consume(app, FakeStream([page]), work.how())
 
     ((topic, key, value, headers),) = app.producer.sent
     assert (topic, key, value) == ("chronos.dead-letters.v1", foreign.key, b"x")
-    assert headers == {**foreign.headers, "chronos_found_at": b"events/3/7"}
-    assert foreign.acks == 1
+    assert headers == [*foreign.headers, ("chronos_found_at", b"events/3/7")]
+    assert page.acks == 1
     assert work.calls == [[b"1"]]
 
 
 async def test_a_batch_of_foreign_records_alone_needs_no_step():
     app, work = FakeApp(), Work()
+    page = FakePage(FakeRecord(b"x", headers=[]))
 
-    await consume(app, FakeStream([FakeEvent(b"x", headers={})]), work.how())
+    await consume(app, FakeStream([page]), work.how())
 
     assert work.calls == []
-
-
-async def test_a_taken_record_keeps_its_event():
-    event = FakeEvent(b"1")
-    taken = Taken(event, b"1")
-    loop.set_current_event(event)
-    assert loop._current_event.get()() is taken.event
+    assert page.acks == 1
