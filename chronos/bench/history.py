@@ -22,10 +22,10 @@ from typing import Final, Protocol
 import aiohttp
 import msgspec
 
+from chronos.assembly.measured_on import commit, machine_facts
 from chronos.audit.verify import verify
 from chronos.bench.answers import AnswerCutter
 from chronos.bench.long_accounts import EVENTS_A_DAY, LongAccount, fill
-from chronos.bench.machine import commit, machine_facts
 from chronos.bench.tally import percentile_ms
 from chronos.bench.transfers import BenchFault
 from chronos.client.doors import Doors

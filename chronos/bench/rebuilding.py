@@ -13,9 +13,9 @@ from typing import Final
 
 import msgspec
 
+from chronos.assembly.measured_on import commit, machine_facts
 from chronos.audit.rebuild_all import rebuild_part
 from chronos.bench.long_accounts import fill
-from chronos.bench.machine import commit, machine_facts
 from chronos.bench.transfers import BenchFault
 from chronos.clock import Clock
 from chronos.settings import Settings

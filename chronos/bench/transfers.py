@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
+from chronos.assembly.measured_on import commit, machine_facts
 from chronos.audit.verify import verify
 from chronos.bench.load import LoadPlan
-from chronos.bench.machine import commit, machine_facts
 from chronos.bench.pgbench import Pgbench, PgbenchResult
 from chronos.bench.stack import WriteSide
 from chronos.bench.tally import LoadResult
