@@ -7,11 +7,13 @@ from dataclasses import dataclass
 HOT_ACCOUNTS = 8
 ZIPF_ACCOUNTS = 64
 ZIPF_SKEW = 0.99
-OVERDRAFT_LIMIT = 1_000
-START_AMOUNT = 2_000
+OVERDRAFT_LIMIT = 25
+START_AMOUNT = 50
+"""So few that a hot account runs dry within seconds; still, most transfers are granted."""
 AMOUNT_MAX = 5
 CURRENCIES = ("EUR", "JPY")
 """Exponents 2 and 0."""
+SETTLEMENT = "settlement-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,7 @@ def accounts() -> tuple[BankAccount, ...]:
     Currencies alternate, and of each currency every second account may be overdrawn.
     """
     opened = [
-        BankAccount(account_id=f"settlement-{name}", currency=name, overdraft_limit=None)
+        BankAccount(account_id=SETTLEMENT + name, currency=name, overdraft_limit=None)
         for name in CURRENCIES
     ]
     names = [f"hot-{n}" for n in range(HOT_ACCOUNTS)]

@@ -57,7 +57,9 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     operation: int
     attempt: int
     process: int = 0
-    """Number of the client; in `invoke` lines, as the next five."""
+    """Number of the client, from 1; 0 opens the bank, and what a client reads of the query side
+    has its number plus 1000, because it goes on meanwhile. In `invoke` lines, as the next five.
+    """
     kind: str = ""
     key: str = ""
     method: str = ""

@@ -49,7 +49,9 @@ def test_functions_stay_short():
 
 
 def test_sql_lives_in_the_store():
-    paths = [path for path in SOURCES if ROOT / "chronos/store" not in path.parents]
+    """And with the readers of the checkers, which must not read through what they check."""
+    homes = {ROOT / "chronos/store", ROOT / "chronos/chaos/readers"}
+    paths = [path for path in SOURCES if homes.isdisjoint(path.parents)]
     texts = ((place, node.value) for place, node in nodes(ast.Constant, paths))
     assert [p for p, text in texts if isinstance(text, str) and SQL.search(text)] == []
 

@@ -1,0 +1,1 @@
+"""Readers of the real stores, apart from the code that they check."""
