@@ -1,0 +1,73 @@
+"""The balances as the query side shows them to anybody who asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from chronos.chaos.readers.facts import Amounts, Copies, Copy
+
+ASKED_AT_ONCE: Final = 8
+DEADLINE_S: Final = 10.0
+
+
+class _Answer(msgspec.Struct):
+    account: str
+    version: int
+    booked: int
+    held: int
+    available: int
+    source: str
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
+async def read_views(query: str, api_key: str, account_ids: Sequence[str]) -> Copies:
+    """Asks for each account's balance; what is refused is told among the flaws.
+
+    Raises:
+        aiohttp.ClientError: The query side does not answer.
+        TimeoutError: Not in time.
+    """
+    accounts: dict[str, Copy] = {}
+    flaws: list[str] = []
+    names = iter(account_ids)
+    async with aiohttp.ClientSession(
+        query,
+        timeout=aiohttp.ClientTimeout(total=DEADLINE_S),
+        headers={"Authorization": f"Bearer {api_key}"},
+    ) as session:
+
+        async def ask(names: Iterator[str]) -> None:
+            for name in names:
+                async with session.get(f"/v1/accounts/{name}/balance") as response:
+                    raw = await response.read()
+                if response.status != 200:
+                    flaws.append(f"the view of {name} answers {response.status}: {raw[:300]!r}")
+                    continue
+                try:
+                    accounts[name] = copy_of(raw)
+                except msgspec.MsgspecError as error:
+                    flaws.append(f"the view of {name} cannot be read: {error}")
+
+        # They share the iterator: whoever is free takes the next account.
+        async with asyncio.TaskGroup() as group:
+            for _ in range(ASKED_AT_ONCE):
+                group.create_task(ask(names))
+    return Copies(name="the view", accounts=accounts, flaws=tuple(flaws))
+
+
+def copy_of(raw: bytes) -> Copy:
+    """Reads one account from an answer.
+
+    Raises:
+        msgspec.MsgspecError: It is no balance.
+    """
+    answer = _decode(raw)
+    amounts = Amounts(answer.version, answer.booked, answer.held, answer.available)
+    return Copy(amounts=amounts, source=answer.source)
