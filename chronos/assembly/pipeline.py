@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from chronos.assembly.processes import Crew, url
+from chronos.assembly.wiring import PLAIN, Wiring
 from chronos.auth.keys import new_key, read_server_secret
 from chronos.auth.principals import Scope
 from chronos.embedded.addresses import Addresses, TopicNames
@@ -34,7 +35,7 @@ from chronos.embedded.ports import (
 )
 from chronos.embedded.report import Report, Silence
 from chronos.embedded.servers import ForeignAddresses, Servers
-from chronos.embedded.supervisor import Supervisor
+from chronos.embedded.supervisor import Plan, Supervisor
 from chronos.embedded.together import together
 from chronos.errors import SettingFault
 from chronos.mirror.elasticsearch import ElasticsearchMirror
@@ -58,9 +59,10 @@ class Pipeline:
             that the folder had before.
         api_processes: Processes of the command API.
         balances: Balances workers.
+        wiring: How the processes are launched and reach the servers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the choices of a pipeline, each by its name
         self,
         folder: Path,
         *,
@@ -69,6 +71,7 @@ class Pipeline:
         port: int | None = 0,
         api_processes: int = 1,
         balances: int = 1,
+        wiring: Wiring = PLAIN,
     ):
         _check_count("--api-processes", api_processes, API_PROCESSES_MAX)
         _check_count("--balances", balances, BALANCES_MAX)
@@ -78,6 +81,7 @@ class Pipeline:
         self._port = port
         self._api_processes = api_processes
         self._balances = balances
+        self._wiring = wiring
         self._addresses: Addresses | None = None
         self._stack = AsyncExitStack()
 
@@ -91,6 +95,22 @@ class Pipeline:
         if self._addresses is None:
             raise RuntimeError("the pipeline is not running")
         return self._addresses.with_pids(self._supervisor.pids)
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Gives what keeps the children alive; there once the pipeline was entered."""
+        return self._supervisor
+
+    @property
+    def crew(self) -> Crew:
+        """Gives the plans of Chronos's processes, and with `settings` the owner's own."""
+        return self._crew
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """Gives the plan of every child by its name, to start one anew that was stopped."""
+        plans = (*self._servers.plans(), *self._crew.plans())
+        return {plan.name: plan for plan in plans}
 
     async def __aenter__(self) -> Pipeline:
         """Starts everything and returns when all of it is ready.
@@ -135,6 +155,7 @@ class Pipeline:
             passwords=passwords,
             foreign=ForeignAddresses.from_environment(self._environment),
             report=self._report,
+            kafka_listeners=self._wiring.kafka_listeners,
         )
         crew = Crew(
             folder=folder,
@@ -143,7 +164,9 @@ class Pipeline:
             settings=self._settings(settings, ports, servers),
             balances=self._balances,
             environment=self._environment,
+            wiring=self._wiring,
         )
+        self._servers, self._crew = servers, crew
         # Before anything is fetched or started: a busy port is to be known at once.
         for purpose, port in crew.doors().items():
             check_free(port, purpose)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from chronos.assembly.wiring import PLAIN, Wiring
 from chronos.embedded.folder import DataFolder
 from chronos.embedded.passwords import Passwords
-from chronos.embedded.ports import LOOPBACK, Ports, check_free
+from chronos.embedded.ports import API_PROCESSES_MAX, LOOPBACK, Ports, check_free
 from chronos.embedded.probes import http_serves
 from chronos.embedded.process import Command
 from chronos.embedded.supervisor import Plan
@@ -33,6 +33,7 @@ class Crew:
     settings: Settings
     balances: int
     environment: Mapping[str, str]
+    wiring: Wiring = PLAIN
 
     def role_settings(self, role: str, password: str, *, slot: int = 0) -> Settings:
         """Gives the settings of a process that signs in to PostgreSQL as `role` alone."""
@@ -57,50 +58,75 @@ class Crew:
 
     def plans(self) -> tuple[Plan, ...]:
         """Gives all processes in the order of the flow: API, relay, balances, mirror."""
-        ports, passwords = self.ports, self.passwords
-        api = self.role_settings(roles.WRITER, passwords.writer)
-        relay = dataclasses.replace(
-            self.role_settings(roles.RELAY, passwords.relay), writer_dsn=api.postgres_dsn
-        )
-        mirror = self.role_settings(roles.READER, passwords.reader)
+        balances = (self.balances_worker(slot) for slot in range(self.balances))
+        return (self.api(), self.relay(), *balances, self.mirror())
+
+    def api(self) -> Plan:
+        """Plans the command API, all of its processes as one child."""
+        ports = self.ports
         admin = [ports.admin + n for n in range(self.settings.api_processes)]
-        plans = [
-            self._plan("api", ("api",), api, (ports.api, ports.grpc, *admin), ready=admin),
-            self._plan("relay", ("worker", "relay"), relay, (ports.relay,)),
-        ]
-        for slot in range(self.balances):
-            name = "balances" if slot == 0 else f"balances-{slot + 1}"
-            settings = self.role_settings(roles.READER, passwords.reader, slot=slot)
-            port = ports.balances + slot
-            plans.append(self._plan(name, ("worker", "balances"), settings, (port,)))
-        plans.append(self._plan("mirror", ("worker", "mirror"), mirror, (ports.mirror,)))
-        return tuple(plans)
+        settings = self.role_settings(roles.WRITER, self.passwords.writer)
+        doors = (ports.api, ports.grpc, *admin)
+        return self._plan("api", "api", settings, self._purposes(*doors), ready=admin)
+
+    def relay(self, slot: int = 0) -> Plan:
+        """Plans a relay worker.
+
+        Further ones listen at the end of the API's block of ports: the port after the first
+        one's is the mirror's.
+        """
+        writer = self.role_settings(roles.WRITER, self.passwords.writer)
+        settings = dataclasses.replace(
+            self.role_settings(roles.RELAY, self.passwords.relay, slot=slot),
+            writer_dsn=writer.postgres_dsn,
+        )
+        if slot == 0:
+            return self._plan("relay", "relay", settings, self._purposes(self.ports.relay))
+        port = self.ports.admin + API_PROCESSES_MAX - slot
+        settings = dataclasses.replace(settings, relay_port=port - slot)
+        name = _numbered("relay", slot)
+        return self._plan(name, "relay", settings, {port: f"relay worker {slot}"})
+
+    def balances_worker(self, slot: int = 0) -> Plan:
+        """Plans a balances worker."""
+        settings = self.role_settings(roles.READER, self.passwords.reader, slot=slot)
+        doors = {self.ports.balances + slot: f"balances worker {slot}"}
+        return self._plan(_numbered("balances", slot), "balances", settings, doors)
+
+    def mirror(self) -> Plan:
+        """Plans the mirror worker."""
+        settings = self.role_settings(roles.READER, self.passwords.reader)
+        return self._plan("mirror", "mirror", settings, self._purposes(self.ports.mirror))
+
+    def _purposes(self, *ports: int) -> dict[int, str]:
+        purposes = {port: purpose for purpose, port in self.doors().items()}
+        return {port: purposes[port] for port in ports}
 
     def _plan(
         self,
         name: str,
-        words: tuple[str, ...],
+        role: str,
         settings: Settings,
-        ports: tuple[int, ...],
+        doors: Mapping[int, str],
         *,
-        ready: list[int] | None = None,
+        ready: Sequence[int] = (),
     ) -> Plan:
+        words = ("api",) if role == "api" else ("worker", role)
         command = Command(
-            argv=(sys.executable, "-m", "chronos", *words),
-            environment=self._variables(settings),
+            argv=(*self.wiring.launch(name, role), *words),
+            environment=self._variables(self.wiring.wire(role, settings)),
             folder=self.folder.path,
             log=self.folder.log / f"{name}.log",
             stop_s=settings.drain_s + _KILL_MARGIN_S,
         )
-        purposes = {port: purpose for purpose, port in self.doors().items()}
 
         async def prepared() -> Command:
-            for port in ports:
-                check_free(port, purposes[port])
+            for port, purpose in doors.items():
+                check_free(port, purpose)
             return command
 
         return Plan(
-            name=name, command=prepared, probe=_all_ready(ready or list(ports)),
+            name=name, command=prepared, probe=_all_ready(ready or tuple(doors)),
             ready_s=_READY_S, tier=1,
         )  # fmt: skip
 
@@ -115,7 +141,11 @@ def url(port: int) -> str:
     return f"http://{LOOPBACK}:{port}"
 
 
-def _all_ready(ports: list[int]) -> Callable[[], Awaitable[bool]]:
+def _numbered(role: str, slot: int) -> str:
+    return role if slot == 0 else f"{role}-{slot + 1}"
+
+
+def _all_ready(ports: Sequence[int]) -> Callable[[], Awaitable[bool]]:
     async def probe() -> bool:
         answers = await asyncio.gather(*(http_serves(f"{url(port)}/readyz") for port in ports))
         return all(answers)

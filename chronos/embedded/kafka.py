@@ -6,6 +6,8 @@ import asyncio
 import base64
 import os
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from chronos.embedded.artefacts import Artefacts, locked_artefacts
@@ -23,11 +25,11 @@ _SETTINGS = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners={listeners},CONTROLLER://{host}:{controller_port}
+advertised.listeners={advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map={protocols},CONTROLLER:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 num.partitions=8
@@ -56,8 +58,30 @@ controlled.shutdown.enable=true
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaListener:
+    """One door of the broker: where it listens, and where it tells its clients that it is.
+
+    The two differ where something stands between: clients follow the advertised port.
+    """
+
+    name: str
+    """Upper case letters, the listener's name in Kafka's settings."""
+    port: int
+    advertised_port: int
+
+
 class ManagedKafka:
-    """Runs Kafka on a data folder."""
+    """Runs Kafka on a data folder.
+
+    Args:
+        machine: The account and the Java to run with.
+        folder: The data folder.
+        artefacts: Fetches Kafka's jars.
+        port: Where it listens.
+        controller_port: Where its controller listens.
+        more: Further listeners.
+    """
 
     name = "kafka"
     ready_s = 180.0
@@ -70,12 +94,15 @@ class ManagedKafka:
         *,
         port: int,
         controller_port: int,
+        more: Sequence[KafkaListener] = (),
     ):
         self._machine = machine
         self._folder = folder
         self._artefacts = artefacts
         self._port = port
         self._controller_port = controller_port
+        own = KafkaListener(name="PLAINTEXT", port=port, advertised_port=port)
+        self._listeners = (own, *more)
 
     @property
     def address(self) -> str:
@@ -90,7 +117,8 @@ class ManagedKafka:
         """
         java = await find_java(self._machine)
         jars = await asyncio.to_thread(self._artefacts.ensure, locked_artefacts(self.name))
-        check_free(self._port, "Kafka")
+        for listener in self._listeners:
+            check_free(listener.port, "Kafka")
         check_free(self._controller_port, "Kafka's controller")
         run_as = self._machine.run_as
         home = self._folder.server(self.name, run_as)
@@ -122,8 +150,14 @@ class ManagedKafka:
         return await kafka_serves(self.address)
 
     def _settings(self, data: Path) -> str:
+        known = self._listeners
         return _SETTINGS.format(
-            host=LOOPBACK, port=self._port, controller_port=self._controller_port, data=data
+            host=LOOPBACK,
+            controller_port=self._controller_port,
+            data=data,
+            listeners=",".join(f"{at.name}://{LOOPBACK}:{at.port}" for at in known),
+            advertised=",".join(f"{at.name}://{LOOPBACK}:{at.advertised_port}" for at in known),
+            protocols=",".join(f"{at.name}:PLAINTEXT" for at in known),
         )
 
     async def _format(self, java: Java, class_path: str, home: Path, settings: Path) -> None:

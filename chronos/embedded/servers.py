@@ -7,14 +7,14 @@ they boot.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from chronos.embedded.artefacts import Artefacts
 from chronos.embedded.elasticsearch import ManagedElasticsearch
 from chronos.embedded.folder import DataFolder
-from chronos.embedded.kafka import ManagedKafka
+from chronos.embedded.kafka import KafkaListener, ManagedKafka
 from chronos.embedded.machine import Machine, check_disk, check_memory
 from chronos.embedded.passwords import Passwords
 from chronos.embedded.ports import Ports
@@ -107,7 +107,7 @@ class ForeignAddresses:
 class Servers:
     """The four servers of one data folder."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what the servers have in common, each by its name
         self,
         *,
         machine: Machine,
@@ -116,6 +116,7 @@ class Servers:
         passwords: Passwords,
         foreign: ForeignAddresses,
         report: Report,
+        kafka_listeners: Sequence[KafkaListener] = (),
     ):
         artefacts = Artefacts(machine, report)
         self._folder = folder
@@ -133,6 +134,7 @@ class Servers:
                 artefacts,
                 port=ports.kafka,
                 controller_port=ports.kafka_controller,
+                more=kafka_listeners,
             ),
             ManagedPostgres(machine, folder, ports.postgres, passwords.owner),
             ManagedRedis(machine, folder, ports.redis, passwords.redis),
@@ -152,7 +154,15 @@ class Servers:
         if self._managed:
             check_disk(self._folder.path)
             check_memory()
-        plans = [
+        foreign = [
+            supervisor.wait_ready(server.name, server.probe, server.ready_s)
+            for server in self._foreign
+        ]
+        await together(supervisor.start_together(self.plans()), *foreign)
+
+    def plans(self) -> tuple[Plan, ...]:
+        """Gives how each managed server is kept alive, the slowest to boot first."""
+        return tuple(
             Plan(
                 name=server.name,
                 command=server.command,
@@ -160,12 +170,7 @@ class Servers:
                 ready_s=server.ready_s,
             )
             for server in self._managed
-        ]
-        foreign = [
-            supervisor.wait_ready(server.name, server.probe, server.ready_s)
-            for server in self._foreign
-        ]
-        await together(supervisor.start_together(plans), *foreign)
+        )
 
     def address(self, name: str) -> str:
         """Gives the address of a server by its name.

@@ -169,6 +169,20 @@ class Supervisor:
             child.is_ready = True
         self._report.say(f"{name} is ready after {loop.time() - since:.1f} s")
 
+    def fault_of(self, name: str) -> ChronosError | None:
+        """Gives why a child will not be started again; None while it will be."""
+        child = self._children.get(name)
+        return None if child is None else child.fault
+
+    def forgive(self, name: str) -> None:
+        """Forgets the deaths of a child so far, before one that somebody causes on purpose.
+
+        The start that follows comes after the shortest back-off then.
+        """
+        child = self._children.get(name)
+        if child is not None:
+            child.deaths = 0
+
     async def stop(self, name: str) -> None:
         """Stops a child for good; one that does not run is left alone."""
         await self._stop_together([name])
