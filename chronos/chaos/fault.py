@@ -48,6 +48,11 @@ class Fault(Protocol):
         """Tells when it belongs."""
         ...
 
+    @property
+    def least_s(self) -> float:
+        """Tells how long it must last to mean anything: longer than a session, say; else 0."""
+        ...
+
     async def impossible(self, scene: Scene) -> str:
         """Says why this machine cannot have it; empty when it can."""
         ...

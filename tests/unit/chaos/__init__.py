@@ -1,0 +1,1 @@
+"""The chaos room without servers: plans, histories, verdicts."""

@@ -1,0 +1,84 @@
+"""A promise is timed while what it rests upon is whole, and never without end."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from chronos.chaos import wounds as module
+from chronos.chaos.fault import FaultFailed
+from chronos.chaos.wounds import Wounds
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """A tenth of a second passes at each look at the clock."""
+    moments = itertools.count()
+    monkeypatch.setattr(module, "POLL_S", 0)
+    monkeypatch.setattr(module, "monotonic", lambda: next(moments) / 10)
+
+
+def never_refilled():
+    return "Redis was not refilled."
+
+
+async def test_a_promise_that_is_kept_gives_its_time():
+    answers = iter([False, False, True])
+
+    async def refilled():
+        return next(answers)
+
+    took_s = await Wounds().until(refilled, within_s=60, failure=never_refilled)
+
+    assert took_s == pytest.approx(0.3)
+
+
+async def test_a_broken_promise_says_what_and_how_long():
+    async def refilled():
+        return False
+
+    with pytest.raises(
+        FaultFailed, match=r"Redis was not refilled. \(waited 5.\d s, allowed 5"
+    ):
+        await Wounds().until(refilled, within_s=5, failure=never_refilled)
+
+
+async def test_the_time_in_which_something_else_is_hurt_does_not_count():
+    wounds = Wounds()
+    wounds.open(["kafka"])
+    looks = itertools.count(1)
+
+    async def refilled():
+        if next(looks) == 100:
+            wounds.close(["kafka"])
+        return next(looks) > 220
+
+    took_s = await wounds.until(
+        refilled, within_s=8, resting_on=["kafka", "balances"], failure=never_refilled
+    )
+
+    assert took_s > 8
+
+
+async def test_not_even_that_time_is_without_end():
+    wounds = Wounds()
+    wounds.open(["kafka"])
+
+    async def refilled():
+        return False
+
+    with pytest.raises(FaultFailed, match="waited 18"):
+        await wounds.until(refilled, within_s=5, resting_on=["kafka"], failure=never_refilled)
+
+
+def test_what_two_faults_hurt_is_hurt_until_both_are_healed():
+    wounds = Wounds()
+    wounds.open(["kafka", "relay"])
+    wounds.open(["relay"])
+    wounds.close(["relay"])
+
+    assert wounds.of(["kafka", "relay", "redis"]) == {"kafka", "relay"}
+
+    wounds.close(["kafka", "relay"])
+    assert wounds.of(["kafka", "relay"]) == frozenset()
