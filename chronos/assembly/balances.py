@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agents import balances as agent
 from agents.resources import Resources
+from agents.startup import ReaderCheck
 from chronos import __version__
 from chronos.auth.keys import ApiKeys, read_server_secret
 from chronos.clock import Clock
@@ -41,6 +42,7 @@ def add_balances(app: ChronosApp, clock: Clock) -> None:
     worker = f"{app.role}-{settings.slot}"
     mark = FilledMark(settings.redis_url, app.names, worker=worker)
     follower = RedisFollower(resources.redis, mark, table, clock)
+    app.add_resource(ReaderCheck(app))
     app.add_resource(resources)
     app.add_resource(follower)
     agent.register(app, table, journal=resources.journal, copy=follower, clock=clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agents import mirror as agents
 from agents.resources import Resources
+from agents.startup import ReaderCheck
 from chronos.clock import Clock
 from chronos.stream.app import ChronosApp
 from web import health
@@ -12,6 +13,7 @@ from web import health
 def add_mirror(app: ChronosApp, clock: Clock) -> None:
     """Registers everything that a mirror worker does with its app, which must not run yet."""
     resources = Resources(app.settings, app.role, clock)
+    app.add_resource(ReaderCheck(app))
     app.add_resource(resources)
     agents.register(app, resources.search, journal=resources.journal, clock=clock)
 

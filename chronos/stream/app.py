@@ -16,8 +16,8 @@ What is never changed here without a measurement, and why:
 - `CrashingSupervisor`: an agent that fails ends the process; Faust's default starts it again
   and steps over the record that failed.
 - no autodiscovery: a module that fails to import would be left out in silence.
-- no environment: Faust would let `PRODUCER_ACKS=1` or `WEB_PORT=80`, meant for whatever program,
-  win over everything here. Settings of ours are `CHRONOS_*`, and unknown ones are refused.
+- no environment: Faust would let `PRODUCER_ACKS=1` or `WEB_PORT=80`, meant for whatever
+  program, win over everything here. Ours are `CHRONOS_*`, and unknown ones are refused.
 - `broker_max_poll_interval` of a day: waiting for a store that is down counts as alive; the
   default ends the membership in silence after 1,000 s.
 """

@@ -179,9 +179,14 @@ class Scene:
 
     @contextlib.asynccontextmanager
     async def _without_triggers(self) -> AsyncIterator[None]:
+        names = await self.owner.fetch(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = 'events'::regclass"
+            " AND NOT tgisinternal AND tgenabled = 'A'"
+        )
         await self.owner.execute("ALTER TABLE events DISABLE TRIGGER USER")
         yield
-        await self.owner.execute("ALTER TABLE events ENABLE TRIGGER USER")
+        for (name,) in names:
+            await self.owner.execute(f"ALTER TABLE events ENABLE ALWAYS TRIGGER {name}")
 
     async def publish(self, rows: Sequence[OutboxRow], **changes: Any) -> None:
         """Sends records as the relay does; `changes` are other fields of all of them."""
