@@ -81,6 +81,10 @@ class FaultFailed(Exception):
     """The pipeline broke the promise that this fault is about; the text says which."""
 
 
+class Unseen(Exception):
+    """A fault's own look at a store got no answer, which proves nothing yet."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Injection:
     """One fault of a run, as it went. Times are the history's (`now_ns`)."""

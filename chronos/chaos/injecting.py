@@ -15,11 +15,15 @@ from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from chronos.chaos.fault import Fault, FaultFailed, Injection, LeftOut
+from chronos.chaos.fault import Fault, FaultFailed, Injection, LeftOut, Unseen
 from chronos.chaos.history import now_ns
 from chronos.chaos.scene import Scene
 from chronos.chaos.schedule import Planned
 from chronos.chaos.wounds import Wounds
+from chronos.errors import ChronosError
+
+# Whatever a fault says went wrong is kept and judged; the run goes on and is healed.
+_SAID = (FaultFailed, Unseen, ChronosError, TimeoutError)
 
 
 class Pace(Protocol):
@@ -137,8 +141,8 @@ class Injector:
         try:
             injection.note = await fault.inject(self._scene)
             await self._pace.sleep(duration_s)
-        except FaultFailed as failed:
-            injection.failure = str(failed)
+        except _SAID as failed:
+            injection.failure = _words(failed)
         finally:
             await _to_its_end(self._heal(fault, injection))
 
@@ -148,12 +152,16 @@ class Injector:
             note = await fault.heal(self._scene)
             injection.ended_ns = self._pace.now_ns()
             injection.note = "; ".join(filter(None, (injection.note, note)))
-        except FaultFailed as failed:
-            injection.failure = "; ".join(filter(None, (injection.failure, str(failed))))
+        except _SAID as failed:
+            injection.failure = "; ".join(filter(None, (injection.failure, _words(failed))))
         finally:
             self._wounds.close(fault.hits)
             self._begun.remove(fault.hits)
             self._healed.set()
+
+
+def _words(failed: BaseException) -> str:
+    return str(failed) or f"{type(failed).__name__} without a word."
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

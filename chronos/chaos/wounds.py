@@ -10,12 +10,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
+from typing import TypeVar
 
-from chronos.chaos.fault import FaultFailed
+from chronos.chaos.fault import FaultFailed, Unseen
 
 DISTURBED_S_MAX = 180.0
 """Longest wait in all, whatever else is hurt meanwhile."""
 POLL_S = 0.1
+SEEN_S = 30.0
+"""Time in which a look at a whole store must get an answer."""
+
+_T = TypeVar("_T")
 
 
 class Wounds:
@@ -47,7 +52,7 @@ class Wounds:
         """Waits until a condition holds, and gives the seconds that it took.
 
         Args:
-            condition: Asked again and again; it bounds its own questions.
+            condition: Asked again and again; it bounds its own questions. `Unseen` is no.
             within_s: Longest wait, counted anew after one of `resting_on` was hurt.
             resting_on: What must be whole for the promise to count; not what the asking fault
                 itself hurts.
@@ -58,7 +63,7 @@ class Wounds:
         """
         rests = frozenset(resting_on)
         begun_s = counted_s = monotonic()
-        while not await condition():
+        while not await _holds(condition):
             now_s = monotonic()
             if self.of(rests):
                 counted_s = now_s
@@ -69,3 +74,32 @@ class Wounds:
                 )
             await asyncio.sleep(POLL_S)
         return monotonic() - begun_s
+
+    async def seen(
+        self, look: Callable[[], Awaitable[_T]], *, resting_on: Iterable[str] = ()
+    ) -> _T:
+        """Looks again until there is an answer, and gives it.
+
+        Raises:
+            FaultFailed: There is none, although all that it rests on is whole.
+        """
+        answers: list[_T] = []
+
+        async def answered() -> bool:
+            answers.append(await look())
+            return True
+
+        await self.until(
+            answered,
+            within_s=SEEN_S,
+            resting_on=resting_on,
+            failure=lambda: "A look at a store that is whole got no answer.",
+        )
+        return answers[0]
+
+
+async def _holds(condition: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await condition()
+    except Unseen:
+        return False

@@ -1,0 +1,15 @@
+"""All faults of a run, gathered from the modules that know them."""
+
+from __future__ import annotations
+
+from random import Random
+
+from chronos.chaos.fault import Fault
+from chronos.chaos.faults.kafka import kafka_faults
+from chronos.chaos.faults.write_side import write_side_faults
+from chronos.chaos.wounds import Wounds
+
+
+def own_faults(chance: Random, wounds: Wounds) -> tuple[Fault, ...]:
+    """Gives every fault there is, in the order of their kinds."""
+    return (*write_side_faults(chance, wounds), *kafka_faults(wounds))
