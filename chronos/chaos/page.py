@@ -66,7 +66,7 @@ def headline(report: Report) -> str:
         case _:
             count = sum(v.violations_count for v in report.verdicts)
             count += len(report.failures) + sum(bool(i.failure) for i in report.injections)
-            return f"Violated: {count:,} broken promise{'' if count == 1 else 's'}"
+            return f"Violated: {_counted(count, 'broken promise')}"
 
 
 def reasons(report: Report) -> list[str]:
@@ -95,10 +95,10 @@ def seconds_text(seconds: float | None) -> str:
 
 def _headline(report: Report) -> Html:
     held = sum(v.holds and not v.invalid and v.looked_at > 0 for v in report.verdicts)
-    faults = [one.kind for one in report.injections]
+    kinds = [one.kind for one in report.injections]
     text = (
-        f"{held} of {len(report.verdicts)} checkers hold after {len(faults)} "
-        f"fault{'' if len(faults) == 1 else 's'} of {len(set(faults))} kinds."
+        f"{held} of {len(report.verdicts)} checkers hold after "
+        f"{_counted(len(kinds), 'fault')} of {_counted(len(set(kinds)), 'kind')}."
     )
     return tag(
         "div",
@@ -107,6 +107,10 @@ def _headline(report: Report) -> Html:
         _list(reasons(report), most=REASONS_SHOWN_MAX),
         class_=f"headline {_STYLES[report.exit_code]}",
     )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _list(texts: Sequence[str], *, most: int) -> Html:
@@ -155,7 +159,7 @@ def _checkers(verdicts: Sequence[Verdict]) -> Html:
 
 def _verdict(one: Verdict) -> Html:
     if not one.holds:
-        word = f"{one.violations_count:,} violation{'' if one.violations_count == 1 else 's'}"
+        word = _counted(one.violations_count, "violation")
         return join((tag("span", word, class_="bad"), _list(one.violations, most=5)))
     if one.invalid or one.looked_at == 0:
         return tag("span", f"invalid: {one.invalid or 'it looked at nothing'}", class_="unsure")

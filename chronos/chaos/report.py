@@ -123,22 +123,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     def _too_little(self) -> Iterable[str]:
         acks = self.counts.of(Kind.TRANSFER, Outcome.OK)
-        if acks < self.profile.acks_min:
-            yield (
-                f"Only {acks:,} transfers were acknowledged; a {self.profile.name} run needs "
-                f"{self.profile.acks_min:,}."
-            )
-        if len(self.injections) < self.profile.faults_min:
-            yield (
-                f"Only {len(self.injections)} faults were injected; a {self.profile.name} run "
-                f"needs {self.profile.faults_min}."
-            )
         snapshots = self.counts.of(Kind.SNAPSHOT, Outcome.OK)
-        if snapshots < self.profile.snapshots_min:
-            yield (
-                f"Only {snapshots:,} snapshots were read; a {self.profile.name} run needs "
-                f"{self.profile.snapshots_min:,}."
-            )
+        for found, needed, what in (
+            (acks, self.profile.acks_min, "transfers were acknowledged"),
+            (len(self.injections), self.profile.faults_min, "faults were injected"),
+            (snapshots, self.profile.snapshots_min, "snapshots were read"),
+        ):
+            if found < needed:
+                yield (
+                    f"Too few {what}: {found:,}; a {self.profile.name} run needs {needed:,}."
+                )
 
     def _not_injected(self) -> Iterable[str]:
         met = {one.kind for one in self.injections} | {one.kind for one in self.left_out}

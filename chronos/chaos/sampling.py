@@ -64,7 +64,9 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     pipelines: tuple[str, ...]
     """Query sides, asked in turn until one answers `GET /v1/pipeline`."""
     relays: tuple[str, ...]
-    """Relay workers, asked in turn until one answers `GET /metrics`."""
+    """Relay workers, asked in turn until one answers `GET /metrics`: for the outbox, where no
+    query side does.
+    """
     api_key: str
 
 
@@ -103,7 +105,8 @@ async def _sample(
         await asyncio.sleep(max(0.0, EVERY_S - (now_ns() - before_ns) / 1e9))
         at_ns = now_ns()
         lags = dict(stages.value or {})
-        if outbox.value is not None:
+        # The relay counts its rows every few seconds only.
+        if OUTBOX not in lags and outbox.value is not None:
             lags[OUTBOX] = outbox.value
         samples.append(tail.sample(at_ns, seconds=(at_ns - before_ns) / 1e9, lags=lags))
         before_ns = at_ns

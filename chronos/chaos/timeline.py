@@ -87,7 +87,10 @@ def timeline(report: Report) -> Html:
     lanes = max((bar.lane for bar in bars), default=0) + 1
     top = 30 + lanes * LANE
     charts = top + MARK_ROWS * MARK_ROW
-    parts = _parts(report)
+    samples = [
+        one for one in report.samples if 0 <= span.place(_seconds(report, one.at_ns)) <= 1
+    ]
+    parts = _parts(report, samples)
     bottom = charts + len(parts) * (PART + GAP) + GAP + len(READ_MODELS) * STRIP
     drawn = [
         _bands(bars, span, top, bottom),
@@ -98,7 +101,7 @@ def timeline(report: Report) -> Html:
             _part(part, span, charts + GAP + number * (PART + GAP))
             for number, part in enumerate(parts)
         ),
-        _silences(report, span, bottom - len(READ_MODELS) * STRIP),
+        _silences(report, samples, span, bottom - len(READ_MODELS) * STRIP),
     ]
     says = "Faults, throughput, latency and lag over the time of the run"
     return tag(
@@ -229,9 +232,7 @@ def _marks(report: Report, span: Span, top: float, bottom: float) -> Html:
     return join(drawn)
 
 
-def _parts(report: Report) -> list[Part]:
-    samples = report.samples
-
+def _parts(report: Report, samples: Sequence[Sample]) -> list[Part]:
     def points(value: Callable[[Sample], float | None], join_by: _Join) -> Points:
         given = [(_seconds(report, one.at_ns), value(one)) for one in samples]
         return list(thinned(given, join_by))
@@ -350,15 +351,15 @@ def _curve(line: Line, scale: Scale, span: Span, y: float) -> Html:
     return join(pieces)
 
 
-def _silences(report: Report, span: Span, y: float) -> Html:
+def _silences(report: Report, samples: Sequence[Sample], span: Span, y: float) -> Html:
     drawn = [text(LEFT, y - 8, "no answer about the lag of", "title")]
     for row, name in enumerate(READ_MODELS):
         at = y + row * STRIP + 4
         drawn.append(text(LEFT - 8, at + 3, SERIES[name], "small", "end"))
-        for missing, group in groupby(report.samples, key=lambda one: name not in one.lags):
+        for missing, group in groupby(samples, key=lambda one: name not in one.lags):
             if missing:
                 run = list(group)
-                begin = _seconds(report, run[0].at_ns) - run[0].seconds
+                begin = max(span.begin_s, _seconds(report, run[0].at_ns) - run[0].seconds)
                 end = _seconds(report, run[-1].at_ns)
                 drawn.append(rule(_x(span, begin), at, _x(span, end), at, f"gap of-{name}"))
     return tag("g", *drawn)

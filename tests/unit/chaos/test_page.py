@@ -4,6 +4,7 @@ import io
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -221,6 +222,24 @@ def test_a_run_without_anything_has_a_page():
 
     assert "Invalid: this run proves nothing" in Read(page(empty)).texts
     assert "Nothing was checked." in summary(empty)
+
+
+def test_nothing_is_drawn_outside_of_the_axis_of_time():
+    first = samples()[0]
+    early = [
+        msgspec.structs.replace(first, at_ns=BEGUN_NS - n * S, lags={}) for n in range(9, 0, -1)
+    ]
+
+    read = Read(page(report(samples=(*early, *samples()))))
+
+    places = [
+        float(point.split(",")[0])
+        for line in read.of("polyline")
+        for point in line["points"].split()
+    ]
+    places += [float(gap[end]) for gap in read.of("line", "gap") for end in ("x1", "x2")]
+    assert min(places) >= LEFT
+    assert max(places) <= WIDTH
 
 
 def test_a_fault_that_was_never_healed_lasts_to_the_end():

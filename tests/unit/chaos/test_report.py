@@ -53,9 +53,9 @@ def test_a_violation_counts_more_than_a_run_that_is_too_small():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"counts": counts(acks=14_999)}, "Only 14,999 transfers were acknowledged"),
-        ({"counts": counts(snapshots=499)}, "Only 499 snapshots were read"),
-        ({"injections": injections()[:11]}, "Only 11 faults were injected"),
+        ({"counts": counts(acks=14_999)}, "Too few transfers were acknowledged: 14,999;"),
+        ({"counts": counts(snapshots=499)}, "Too few snapshots were read: 499;"),
+        ({"injections": injections()[:11]}, "Too few faults were injected: 11;"),
         ({"wanted": ("T1", "T14")}, "T14 was never injected, and nothing says why"),
         ({"verdicts": ()}, "Nothing was checked"),
         ({"spoiled": ("The clients ended by themselves.",)}, "The clients ended"),
@@ -115,7 +115,7 @@ def test_a_report_comes_back_from_its_file_with_what_follows_from_it(tmp_path):
     told = msgspec.json.decode(as_json(broken))
     assert told["exit_code"] == 1
     assert told["violations"] == ["C3: transfer t0 is not stored"]
-    assert "Only 3 transfers" in told["invalid"][0]
+    assert "acknowledged: 3;" in told["invalid"][0]
     assert told["replay"] == "chronos chaos --profile smoke --seed 42"
     assert told["injections"][0]["kind"] == "T1"
 
