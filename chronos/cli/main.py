@@ -55,6 +55,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "republish",
             "publish events again, from a position of the journal on",
         ),
+        "chaos": ("chaos", "hurt a pipeline under load and count what is left"),
         "outbox": ("outbox", "show what waits for Kafka"),
         "doctor": ("doctor", "look for what is wrong on this machine or with an instance"),
         "config": ("config", "show every setting with its value"),

@@ -163,7 +163,7 @@ class Publisher:
         try:
             async with asyncio.timeout(_DISCARD_S):
                 await producer.stop()
-        except (KafkaError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - it tells what ended it, in its own words
             _log.info("producer_discarded", reason=repr(error))
             await _break_off(producer)
 
@@ -182,5 +182,10 @@ def _look_at(answer: asyncio.Future[Any]) -> None:
 async def _break_off(producer: Any) -> None:
     # stop() waits for batches that no broker will ever answer; nothing public ends that wait.
     producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001 - see above
-    await producer._sender.close()  # noqa: SLF001 - see above
+    try:
+        await producer._sender.close()  # noqa: SLF001 - see above
+    except Exception as error:  # noqa: BLE001
+        # Its task has died of a bug, as was seen when a killed broker came back: a batch that
+        # it had given up was answered after all. It is thrown away, whatever ended it.
+        _log.info("sender_discarded", reason=repr(error))
     await producer.client.close()

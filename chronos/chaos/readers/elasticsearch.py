@@ -32,6 +32,18 @@ async def read_accounts(url: str, namespace: str, account_ids: Sequence[str]) ->
     return Copies(name="Elasticsearch", accounts=accounts, flaws=tuple(flaws))
 
 
+async def count_entries(url: str, namespace: str) -> int:
+    """Counts the documents of the history that a search sees now.
+
+    Raises:
+        aiohttp.ClientError: Elasticsearch does not answer, or refuses.
+        TimeoutError: Not in time.
+    """
+    async with _session(url) as session:
+        answer = await _post(session, f"/{namespace}-entries/_count", None)
+    return int(answer["count"])
+
+
 async def read_entries(url: str, namespace: str) -> Entries:
     """Counts the documents of the history and reads the ids of all, by pages.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import asyncpg
 
 from chronos.chaos.fault import Unseen
-from chronos.store import roles
 
 DEADLINE_S = 5.0
 _CLOSE_S = 1.0
@@ -81,6 +81,9 @@ WHERE checkpoint.shard < $2::smallint
 GROUP BY checkpoint.shard, checkpoint.epoch
 ORDER BY checkpoint.shard
 """
+WRITER: Final = "chronos_writer"
+"""The role of the command endpoint, by its name in the documentation of the schema."""
+
 _WRITERS = """
 SELECT pid
 FROM pg_stat_activity
@@ -148,7 +151,7 @@ class Primary:
     async def writers(self) -> tuple[int, ...]:
         """Gives the backends of everybody who is signed in as the writer."""
         async with self._connected() as connection:
-            return tuple(row[0] for row in await connection.fetch(_WRITERS, roles.WRITER))
+            return tuple(row[0] for row in await connection.fetch(_WRITERS, WRITER))
 
     async def terminate(self, pids: Sequence[int]) -> int:
         """Ends backends; gives how many were there."""
@@ -175,19 +178,19 @@ class Primary:
     async def let_writer_own(self) -> None:
         """Makes the writer a member of the role that owns the journal."""
         async with self._connected() as connection:
-            await connection.execute(f"GRANT chronos_owner TO {roles.WRITER}")
+            await connection.execute(f"GRANT chronos_owner TO {WRITER}")
 
     async def let_writer_own_nothing(self) -> None:
         """Takes that back."""
         async with self._connected() as connection:
-            await connection.execute(f"REVOKE chronos_owner FROM {roles.WRITER}")
+            await connection.execute(f"REVOKE chronos_owner FROM {WRITER}")
 
     async def writer_owns(self) -> bool:
         """Tells whether the writer is a member of the role that owns the journal."""
         async with self._connected() as connection:
             return bool(
                 await connection.fetchval(
-                    "SELECT pg_has_role($1::text, 'chronos_owner', 'MEMBER')", roles.WRITER
+                    "SELECT pg_has_role($1::text, 'chronos_owner', 'MEMBER')", WRITER
                 )
             )
 

@@ -1,0 +1,246 @@
+"""One fault run from its first server to its report.
+
+Phases: the pipeline starts, with a proxy on every link → the refusals of unsafe settings →
+clients begin; a while without faults gives the base of rates and latencies → faults by the
+plan, each healed → clients end what they have begun → all read models catch up, or the run is
+a violation → the checkers read every store → what would end the load for good: all that is
+derived is lost, the journal is spoilt → they catch up and the checkers read once more.
+
+Whatever breaks on the way is in the report; only a pipeline that does not start raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from chronos.assembly.measured_on import commit, machine_facts
+from chronos.chaos.bank import accounts
+from chronos.chaos.checkers.every import check_all
+from chronos.chaos.fault import Fault, Injection, LeftOut, Phase
+from chronos.chaos.faults.catalogue import own_faults
+from chronos.chaos.history import now_ns, read_history
+from chronos.chaos.injecting import Injector, sort_out
+from chronos.chaos.load.plan import LoadPlan
+from chronos.chaos.profile import Profile
+from chronos.chaos.quiet import NotQuiet, until_quiet
+from chronos.chaos.report import Mark, Report, count
+from chronos.chaos.sampling import Sample, Sources, sampling
+from chronos.chaos.scene import Scene
+from chronos.chaos.schedule import narrowed, plan
+from chronos.chaos.verdict import Verdict
+from chronos.chaos.workload import NoLoad, Workload
+from chronos.chaos.wounds import Wounds
+from chronos.clock import Clock
+from chronos.embedded.report import Report as News
+from chronos.settings import PREFIX
+
+HISTORY: Final = "history.jsonl"
+# After a loss of everything the copies are compared again; what clients were told is not.
+_AGAIN: Final = ("C3", "C5", "C6", "C7", "C11")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to run.
+
+    Attributes:
+        profile: How long and how hard.
+        seed: Draws the faults, their times and what clients do.
+        only: The kinds of fault to inject; empty: all.
+        folder: A folder for everything that the run makes; removed by nobody here.
+        history: The file of what clients asked and were told.
+        launches: What brings up a process instead of `python -m chronos`; see `Wiring`.
+    """
+
+    profile: Profile
+    seed: int
+    only: tuple[str, ...] = ()
+    folder: Path
+    history: Path
+    launches: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What is known of a run so far."""
+
+    wanted: tuple[str, ...] = ()
+    begun_ns: int = 0
+    marks: list[Mark] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    injections: list[Injection] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    spoiled: list[str] = field(default_factory=list)
+
+
+async def run_chaos(
+    order: Order, *, environment: Mapping[str, str], news: News, clock: Clock
+) -> Report:
+    """Runs it and gives the report.
+
+    Raises:
+        ChronosError: The pipeline does not start on this machine.
+        SettingFault: There is no fault of a kind in `only`.
+    """
+    started_at = clock.now()
+    wounds = Wounds()
+    chosen = narrowed(own_faults(Random(order.seed), wounds), order.only)  # noqa: S311 - repeatable
+    notes = _Notes(wanted=tuple(dict.fromkeys(fault.kind for fault in chosen)))
+    # A server of somebody else is not for us to hurt.
+    ours = {name: text for name, text in environment.items() if not name.startswith(PREFIX)}
+    ours |= {name: environment[name] for name in _OF_THE_MACHINE if name in environment}
+    scene = Scene(order.folder, environment=ours, report=news, launches=order.launches)
+    async with scene:
+        run = _Run(order, scene, wounds, notes, news)
+        await run.all_of(chosen)
+    return _report(order, notes, started_at)
+
+
+_OF_THE_MACHINE: Final = (
+    "CHRONOS_JAVA",
+    "CHRONOS_RUN_AS",
+    "CHRONOS_POSTGRES_BIN",
+    "CHRONOS_CACHE_DIR",
+)
+
+
+class _Run:
+    def __init__(self, order: Order, scene: Scene, wounds: Wounds, notes: _Notes, news: News):
+        self._order = order
+        self._scene = scene
+        self._notes = notes
+        self._news = news
+        self._injector = Injector(scene, wounds)
+        notes.injections = self._injector.injected.injections
+
+    async def all_of(self, chosen: Sequence[Fault]) -> None:
+        """Goes through all phases."""
+        possible, self._notes.left_out = await sort_out(self._scene, chosen)
+        await self._in_turn(possible, Phase.BEFORE)
+        self._notes.begun_ns = now_ns()
+        await self._under_load(possible)
+        if await self._quiet():
+            self._notes.verdicts += await self._judged()
+        if any(fault.phase is Phase.AFTER for fault in possible):
+            await self._in_turn(possible, Phase.AFTER)
+            if await self._quiet():
+                self._notes.verdicts += _renamed(await self._judged())
+
+    async def _in_turn(self, faults: Sequence[Fault], phase: Phase) -> None:
+        due = [fault for fault in faults if fault.phase is phase]
+        if due:
+            self._say(f"{len(due)} faults {phase.value} the load"
+                      if phase is not Phase.UNDER_LOAD else "")  # fmt: skip
+            await self._injector.in_turn(due)
+
+    async def _under_load(self, possible: Sequence[Fault]) -> None:
+        profile = self._order.profile
+        planned = plan(possible, profile, seed=self._order.seed)
+        try:
+            async with (
+                sampling(self._order.history, self._sources()) as self._notes.samples,
+                Workload(self._load_plan()) as load,
+            ):
+                self._mark("clients send")
+                await asyncio.sleep(profile.base_s)
+                self._mark("faults begin")
+                await self._injector.carry_out(
+                    planned,
+                    overlapping_max=profile.overlapping_max,
+                    span_s=profile.load_s - profile.base_s,
+                )
+                self._mark("all is healed")
+                await load.stop()
+                self._mark("clients have ended")
+        except NoLoad as fault:
+            self._notes.spoiled.append(str(fault))
+
+    async def _quiet(self) -> bool:
+        names = [account.account_id for account in accounts()]
+        within_s = self._order.profile.quiescence_s
+        try:
+            seconds = await until_quiet(self._scene.addresses, names, within_s=within_s)
+        except NotQuiet as fault:
+            self._notes.failures.append(str(fault))
+            return False
+        self._mark(f"everything has caught up, after {seconds:.1f} s")
+        return True
+
+    async def _judged(self) -> list[Verdict]:
+        verdicts = await check_all(
+            addresses=self._scene.addresses,
+            history=self._order.history,
+            profile=self._order.profile,
+            injections=self._notes.injections,
+            data=self._scene.pipeline.folder.path,
+        )
+        self._mark("the checkers have spoken")
+        return verdicts
+
+    def _sources(self) -> Sources:
+        addresses = self._scene.addresses
+        ports = self._scene.pipeline.crew.ports
+        return Sources(
+            pipelines=(addresses.query,),
+            relays=(f"http://127.0.0.1:{ports.relay}",),
+            api_key=addresses.api_key,
+        )
+
+    def _load_plan(self) -> LoadPlan:
+        direct, doors = self._scene.addresses, self._scene.client_addresses
+        return LoadPlan(
+            seed=self._order.seed,
+            clients=self._order.profile.clients,
+            command=doors.api,
+            query=doors.query,
+            postgres_dsn=direct.postgres,
+            api_key=direct.api_key,
+            history=str(self._order.history),
+        )
+
+    def _mark(self, text: str) -> None:
+        self._notes.marks.append(Mark(at_ns=now_ns(), text=text))
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._news.say(text)
+
+
+def _renamed(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Gives the verdicts that count once more, as what they are: of a restored pipeline."""
+    return [
+        replace(one, promise=f"{one.promise} (again, after the loss of all that is derived)")
+        for one in verdicts
+        if one.checker in _AGAIN
+    ]
+
+
+def _report(order: Order, notes: _Notes, started_at: datetime) -> Report:
+    operations = read_history(order.history) if order.history.exists() else []
+    return Report(
+        seed=order.seed,
+        profile=order.profile,
+        only=order.only,
+        commit=commit(),
+        machine=machine_facts(),
+        started_at=started_at.isoformat(),
+        begun_ns=notes.begun_ns,
+        ended_ns=now_ns(),
+        marks=tuple(notes.marks),
+        counts=count(operations),
+        wanted=notes.wanted,
+        injections=tuple(notes.injections),
+        left_out=tuple(notes.left_out),
+        verdicts=tuple(notes.verdicts),
+        samples=tuple(notes.samples),
+        failures=tuple(notes.failures),
+        spoiled=tuple(notes.spoiled),
+    )
