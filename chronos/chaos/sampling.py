@@ -74,23 +74,31 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
 async def sampling(history: Path, sources: Sources) -> AsyncIterator[list[Sample]]:
     """Takes a sample each second until the end of the block; gives the list that grows."""
     samples: list[Sample] = []
+    # Apart from the block, whose own troubles are to come out of it as they are.
+    task = asyncio.create_task(_take(history, sources, samples), name="sampling")
+    try:
+        yield samples
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+
+
+async def _take(history: Path, sources: Sources, samples: list[Sample]) -> None:
     headers = {"Authorization": f"Bearer {sources.api_key}"}
     async with aiohttp.ClientSession(headers=headers) as session:
         relays = [f"{url}/metrics" for url in sources.relays]
         pipelines = [f"{url}/v1/pipeline" for url in sources.pipelines]
         outbox = Watched(session, relays, outbox_lag, deadline_s=METRICS_DEADLINE_S)
         stages = Watched(session, pipelines, stage_lags, deadline_s=PIPELINE_DEADLINE_S)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(outbox.run()),
-                group.create_task(stages.run()),
-                group.create_task(_sample(Tail(history), outbox, stages, samples)),
-            ]
-            try:
-                yield samples
-            finally:
-                for task in tasks:
-                    task.cancel()
+        asking = [asyncio.create_task(outbox.run()), asyncio.create_task(stages.run())]
+        try:
+            await _sample(Tail(history), outbox, stages, samples)
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.wait(asking)
 
 
 async def _sample(

@@ -17,6 +17,7 @@ from chronos.chaos.sampling import (
     sampling,
     stage_lags,
 )
+from chronos.chaos.workload import NoLoad
 
 MS = 1_000_000
 STAGES = {
@@ -199,3 +200,22 @@ async def test_the_dead_and_the_deaf_hold_up_nothing(history, server):
 
     assert all(one.seconds < 1.6 for one in samples)
     assert samples[-1].lags == {"outbox": Lag(events=123, seconds=2.5)}
+
+
+async def test_what_ends_the_run_comes_out_of_the_samples_as_it_is(history, server):
+    sources = Sources(pipelines=(server,), relays=(server,), api_key="chr_key")
+
+    with pytest.raises(NoLoad, match="ended by itself"):
+        async with sampling(history, sources):
+            raise NoLoad("The process of the clients ended by itself.")
+
+
+async def test_a_history_that_cannot_be_read_does_not_pass_for_a_quiet_second(history, server):
+    sources = Sources(pipelines=(server,), relays=(server,), api_key="chr_key")
+    history.write_bytes(b"no line of a history\n")
+
+    with pytest.raises(msgspec.DecodeError):
+        async with sampling(history, sources) as samples:
+            await asyncio.sleep(1.2)
+
+    assert samples == []
