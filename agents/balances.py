@@ -31,6 +31,7 @@ import mode
 import structlog
 
 from chronos.clock import Clock
+from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import InvariantBroken, Unavailable
 from chronos.stream.app import ChronosApp
 from chronos.stream.consume import Consumption, Foreign, Taken, consume, until_answered
@@ -237,7 +238,9 @@ class BalancesAgent:
         BALANCE_TABLE_WRITES.inc(len(balances))
         self._copy.put(balances)
         self._observe_ages(balances)
+        pass_point(CrashPoint.AFTER_TABLE_WRITE)
         await self._patiently(lambda: self._keep(records))
+        pass_point(CrashPoint.AFTER_CHANGELOG_ACK)
 
     async def _keep(self, records: Sequence[ChangelogRecord]) -> None:
         # Without it the table would be right here, and old after a move.

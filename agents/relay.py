@@ -23,6 +23,7 @@ from typing import Any, Final
 import structlog
 
 from chronos.clock import Clock, SystemClock
+from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import Unavailable
 from chronos.store.outbox import (
     Fenced,
@@ -148,6 +149,7 @@ class Relay:
                     return
                 pause_s = min(pause_s * 2, _RETRY_MAX_S)
                 continue
+            pass_point(CrashPoint.AFTER_KAFKA_ACK)
             page.published.set()
             self._app.liveness.waits_no_more(PUBLISH)
             self._app.liveness.did_something()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
 
+from chronos import crash_points
 from chronos.errors import SettingFault
 
 PREFIX = "CHRONOS_"
@@ -181,6 +182,11 @@ class Settings:
         "info", "least severe level written", choices=("debug", "info", "warning", "error")
     )
     log_format: str = _setting("json", "form of log lines", choices=("json", "console"))
+    crash_at: str = _setting(
+        "",
+        "for fault tests only: point at which the process ends itself, or point:n for its n-th "
+        f"pass; one of {', '.join(crash_points.CrashPoint)}",
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -205,6 +211,7 @@ class Settings:
             values[known[name].name] = _parse(name, text, known[name])
         settings = cls(**values)
         _check_zone(settings.time_zone)
+        _check_crash_point(settings.crash_at)
         return settings
 
     def to_environment(self) -> dict[str, str]:
@@ -251,3 +258,10 @@ def _check_zone(name: str) -> None:
         raise SettingFault(
             "CHRONOS_TIME_ZONE", f"is {name!r}; it takes an IANA name such as UTC"
         ) from error
+
+
+def _check_crash_point(text: str) -> None:
+    try:
+        crash_points.parse(text)
+    except ValueError as error:
+        raise SettingFault("CHRONOS_CRASH_AT", f"is {text!r}; {error}") from error

@@ -61,9 +61,11 @@ def _run(settings: Settings, *, number: int, lifeline: int | None) -> None:
     import uvloop
 
     from chronos.assembly.api import serve
+    from chronos.telemetry.arming import arm_crash_point
     from chronos.telemetry.logs import configure_logs
 
     configure_logs(settings, process=f"api-{number}")
+    arm_crash_point(settings.crash_at)
     _settle_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if lifeline is not None:

@@ -45,9 +45,11 @@ def build(settings: Settings, role: str) -> Any:
     enter()
     from chronos.assembly.worker import build_app
     from chronos.stream.app import tame_loggers
+    from chronos.telemetry.arming import arm_crash_point
     from chronos.telemetry.logs import configure_logs
 
     configure_logs(settings, process=f"{role}-{settings.slot}")
+    arm_crash_point(settings.crash_at)
     tame_loggers()
     return build_app(settings, role)
 

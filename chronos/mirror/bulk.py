@@ -15,6 +15,7 @@ from typing import Any
 
 from elasticsearch import AsyncElasticsearch
 
+from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import InvariantBroken, Unavailable
 from chronos.mirror.guard import BULK_DEADLINE_S, guarded
 
@@ -61,6 +62,7 @@ async def send_documents(
         statuses = await _send(client, page, index)
         applied += sum(status in _APPLIED for status in statuses)
         already += sum(status == _ALREADY_APPLIED for status in statuses)
+    pass_point(CrashPoint.AFTER_ELASTICSEARCH_WRITE)
     return BulkOutcome(applied=applied, already_applied=already)
 
 

@@ -23,6 +23,7 @@ from typing import Protocol
 import structlog
 
 from chronos.clock import Clock
+from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import Unavailable
 from chronos.telemetry.balances_metrics import (
     COMMIT_TO_TABLE_SECONDS,
@@ -193,6 +194,7 @@ class RedisFollower:
             del self._pending[balance.account_id]
         REDIS_PENDING.set(len(self._pending))
         await self._target.write_many(some)
+        pass_point(CrashPoint.AFTER_REDIS_WRITE)
         REDIS_WRITES.labels("follow").inc(len(some))
         age = self._clock.now() - datetime.fromisoformat(some[-1].recorded_at)
         COMMIT_TO_TABLE_SECONDS.labels("redis").observe(max(0.0, age.total_seconds()))

@@ -29,6 +29,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import ChronosError, InvariantBroken
 from chronos.store import pool
 from chronos.store.faults import DRIVER_ERRORS, translated
@@ -119,6 +120,7 @@ class EventStore:
         wanted = Wanted.of(batch)
         stopwatch = _Stopwatch()
         busy = await _begin(connection, wanted)
+        pass_point(CrashPoint.AFTER_LOCK)
         stopwatch.lap("lock")
         row = await self._read.fetchrow(*wanted.parameters())
         stopwatch.lap("read")
@@ -130,9 +132,12 @@ class EventStore:
             await append.fetchrow(
                 booked.account_rows, booked.event_rows, booked.outbox_rows, booked.receipt_rows
             )
+            pass_point(CrashPoint.AFTER_APPEND)
         stopwatch.lap("insert")
         if await connection.execute("COMMIT") != _COMMITTED:
             raise InvariantBroken("PostgreSQL rolled back a transaction that it was to commit")
+        if booked.receipt_rows:
+            pass_point(CrashPoint.AFTER_COMMIT)
         stopwatch.lap("commit")
         stopwatch.finish(booked)
         return booked

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class ShardReader:
 
     async def _save(self) -> None:
         await self._hold.save(self._published)
+        pass_point(CrashPoint.AFTER_CHECKPOINT)
         self._saved, self._published_rows = self._published, 0
         self._saved_at_s = monotonic()
 
