@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import asyncpg
@@ -54,15 +55,28 @@ async def database(cluster_dsn: str, template: str) -> AsyncIterator[Database]:
     """One empty database for one test; it is gone afterwards, whoever is still connected."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     await _execute(cluster_dsn, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield _addressed(cluster_dsn, name)
+    await _drop(cluster_dsn, name)
+
+
+@contextlib.contextmanager
+def made_database(cluster_dsn: str, template: str) -> Iterator[Database]:
+    """The same for several tests; on loops of its own, for fixtures that outlive a test's."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    _run(_execute(cluster_dsn, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    yield _addressed(cluster_dsn, name)
+    _run(_drop(cluster_dsn, name))
+
+
+def _addressed(cluster_dsn: str, name: str) -> Database:
     owner_dsn = roles.database_dsn(cluster_dsn, name)
-    yield Database(
+    return Database(
         name=name,
         owner_dsn=owner_dsn,
         writer_dsn=roles.role_dsn(owner_dsn, roles.WRITER, PASSWORD),
         relay_dsn=roles.role_dsn(owner_dsn, roles.RELAY, PASSWORD),
         reader_dsn=roles.role_dsn(owner_dsn, roles.READER, PASSWORD),
     )
-    await _drop(cluster_dsn, name)
 
 
 @pytest.fixture

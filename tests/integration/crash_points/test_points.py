@@ -1,0 +1,83 @@
+"""Each process ends at each of its points, again and again, under load; then all is counted."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+import pytest
+
+from chronos.crash_points import EXIT_CODE, CrashPoint
+from tests.integration.end_to_end.running import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+CRASHES = int(os.environ.get("TEST_CRASHES", "2"))
+HIT_S = 60.0
+SETTLED_S = 90.0
+PASSES_MAX = 4
+POINTS = [
+    ("api", CrashPoint.AFTER_LOCK),
+    ("api", CrashPoint.AFTER_APPEND),
+    ("api", CrashPoint.AFTER_COMMIT),
+    ("relay", CrashPoint.AFTER_KAFKA_ACK),
+    ("relay", CrashPoint.AFTER_CHECKPOINT),
+    # The commands of the relay worker: each ends a hold whose time has come.
+    ("relay", CrashPoint.AFTER_COMMIT),
+    ("balances", CrashPoint.AFTER_TABLE_WRITE),
+    ("balances", CrashPoint.AFTER_CHANGELOG_ACK),
+    ("balances", CrashPoint.AFTER_REDIS_WRITE),
+    ("mirror", CrashPoint.AFTER_ELASTICSEARCH_WRITE),
+]
+
+
+@pytest.mark.parametrize(("role", "point"), POINTS)
+async def test_nothing_is_lost_and_nothing_doubled(scene, figures, role, point):
+    member = scene.members[role]
+    began_s, answered = time.monotonic(), len(scene.crowd.answered)
+    chance = random.Random(f"{role} {point}")
+    async with scene.crowd.at_work():
+        member.kill()
+        for _ in range(CRASHES):
+            member.start(crash_at=f"{point}:{chance.randint(1, PASSES_MAX)}")
+            assert await member.exit_code(HIT_S) == EXIT_CODE, member.story()
+        member.start()
+        await member.until_ready()
+
+    violations = await settled(scene)
+    figures.append(
+        {
+            "process": role,
+            "point": point,
+            "hits": CRASHES,
+            "acknowledged": len(scene.crowd.answered) - answered,
+            "violations": len(violations),
+            "seconds": round(time.monotonic() - began_s, 1),
+        }
+    )
+    assert violations == []
+    assert len(scene.crowd.answered) > answered
+
+
+async def settled(scene) -> list[str]:
+    """What is still wrong when the copies have had time to catch up."""
+    found: list[str] = []
+
+    async def clean() -> bool:
+        found[:] = await scene.violations()
+        return not found
+
+    try:
+        await eventually(clean, within_s=SETTLED_S)
+    except AssertionError:
+        return found
+    return []
+
+
+async def test_every_repeated_answer_was_the_first_one(scene):
+    assert scene.crowd.repeated > 0, "no client ever had to ask twice"
+    assert scene.crowd.wrong == []
+    statuses = {(scene.crowd.asked[k].path, a.status) for k, a in scene.crowd.answered.items()}
+    # A hold that was to end while nobody answered is refused when it is asked for again.
+    allowed = {("/v1/accounts", 201), ("/v1/transfers", 201), ("/v1/transfers", 409)}
+    assert statuses - {("/v1/holds", 201), ("/v1/holds", 422)} <= allowed
