@@ -13,8 +13,8 @@ from tests.integration.end_to_end.running import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CRASHES = int(os.environ.get("TEST_CRASHES", "2"))
-HIT_S = 60.0
-SETTLED_S = 90.0
+HIT_S = 120.0
+SETTLED_S = 120.0
 PASSES_MAX = 4
 POINTS = [
     ("api", CrashPoint.AFTER_LOCK),
