@@ -1,9 +1,10 @@
 """Three outbox tables take turns, so that published rows go without a single DELETE.
 
 Commands write the table that `outbox_current` names. When it is big or old, the relay names
-the next one, which is empty by then. An old table is truncated under its own lock once every
-row in it is visible in the published snapshot of its shard. No command ever waits: it writes
-another table. A command that read `outbox_current` before the switch may still write the old
+the next one that is empty. An old table is truncated under its own lock once every row in it is
+visible in the published snapshot of its shard. No command ever waits: it writes another table.
+A transaction that stays open keeps the one table that it wrote; the two others go on taking
+turns. A command that read `outbox_current` before the switch may still write the old
 table; its row is published like any other and keeps the table from being truncated until
 then.
 
@@ -87,7 +88,6 @@ class Rotation:
         return switched, truncated
 
     async def _switch_if_due(self, connection: asyncpg.Connection, current: int) -> int:
-        following = (current + 1) % len(TABLES)
         old = monotonic() - self._since_s >= self._age_max_s
         rows_wanted = 1 if old else self._rows_max
         async with connection.transaction():
@@ -96,12 +96,19 @@ class Rotation:
             due = await connection.fetchval(
                 _HAS_ROWS.format(table=TABLES[current]), rows_wanted
             )
-            if not due or not await connection.fetchval(
-                _IS_EMPTY.format(table=TABLES[following])
-            ):
+            following = await _first_empty(connection, after=current) if due else None
+            if following is None:
                 return 0
             done = await connection.execute(_SWITCH, current, following)
         return int(done == "UPDATE 1")
+
+
+async def _first_empty(connection: asyncpg.Connection, *, after: int) -> int | None:
+    for step in range(1, len(TABLES)):
+        number = (after + step) % len(TABLES)
+        if await connection.fetchval(_IS_EMPTY.format(table=TABLES[number])):
+            return number
+    return None
 
 
 async def _truncate_if_published(connection: asyncpg.Connection, table: str) -> int:

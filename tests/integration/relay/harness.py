@@ -68,7 +68,7 @@ class Outbox:
 
     async def lock(self, connection: asyncpg.Connection, accounts: Sequence[str]) -> None:
         """Takes the accounts' locks in order, inside the open transaction."""
-        for account in sorted(accounts):
+        for account in sorted(set(accounts)):
             await connection.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", account
             )
@@ -79,13 +79,18 @@ class Outbox:
         """Writes one event per account inside the open transaction; the locks are held."""
         table = f"outbox_{await connection.fetchval('SELECT which FROM outbox_current')}"
         written, rows = [], []
-        for account in accounts:
-            position = await connection.fetchval("SELECT nextval('journal_position')")
+        for account, position in zip(
+            accounts, await self._positions(connection, len(accounts)), strict=True
+        ):
             self.versions[account] += 1
             written.append(Written(account, self.versions[account]))
             rows.append(self.row(position, written[-1]))
         await connection.copy_records_to_table(table, records=rows, columns=COLUMNS)
         return written
+
+    async def _positions(self, connection: asyncpg.Connection, count: int) -> list[int]:
+        drawn = "SELECT nextval('journal_position') FROM generate_series(1, $1)"
+        return [row[0] for row in await connection.fetch(drawn, count)]
 
     async def write(self, connection: asyncpg.Connection, *accounts: str) -> None:
         """Writes and commits one event per account."""

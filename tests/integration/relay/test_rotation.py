@@ -55,6 +55,35 @@ async def test_a_table_with_an_open_writer_is_kept_and_its_row_is_published(data
     await hold.close()
 
 
+async def test_two_tables_go_on_taking_turns_while_the_third_is_held_open(database, outbox):
+    slow, fast = await outbox.connect(), await outbox.connect()
+    house = await connect(database.relay_dsn, "test")
+    hold = await take_shard(database.relay_dsn, 0, held_epoch=None)
+    rotation = Rotation(**ALWAYS)
+    open_one = slow.transaction()
+    await open_one.start()
+    await outbox.lock(slow, ["acc_slow"])
+    await outbox.add(slow, ["acc_slow"])
+    cursor, written_to, emptied = hold.cursor, [], 0
+    for _ in range(5):
+        await outbox.write(fast, *(f"acc_{n}" for n in range(6)))
+        written_to.append(await fast.fetchval("SELECT which FROM outbox_current"))
+        _, cursor = await hold.page(cursor, await hold.snapshot(), 100)
+        await hold.save(cursor)
+        switched, truncated = await rotation.turn(house)
+        assert switched == 1
+        emptied += truncated
+
+    assert written_to == [0, 1, 2, 1, 2]
+    assert emptied == 3
+    assert await counts(fast) == [6, 0, 6]
+    await open_one.rollback()
+    assert (await rotation.turn(house))[1] == 2
+    for connection in (slow, fast, house):
+        await connection.close()
+    await hold.close()
+
+
 async def test_rows_that_are_published_but_not_saved_are_kept(database, outbox):
     writer = await outbox.connect()
     house = await connect(database.relay_dsn, "test")
