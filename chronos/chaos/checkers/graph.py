@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+STARTS_MAX = 64
+
 
 def cycles(edges: Sequence[Sequence[int]]) -> list[list[int]]:
     """Gives the components of more than one node, each in ascending order.
@@ -75,9 +77,14 @@ class _Search:
 
 
 def shortest_cycle(edges: Sequence[Sequence[int]], component: Sequence[int]) -> list[int]:
-    """Gives a shortest cycle through a component's first node, beginning with it."""
-    start = component[0]
+    """Gives a short cycle of a component: the shortest through any of `STARTS_MAX` nodes."""
     inside = set(component)
+    stride = max(1, len(component) // STARTS_MAX)
+    return min((_cycle(edges, inside, start) for start in component[::stride]), key=len)
+
+
+def _cycle(edges: Sequence[Sequence[int]], inside: set[int], start: int) -> list[int]:
+    """Gives a shortest cycle through a node, beginning with it; breadth first."""
     came_from: dict[int, int] = {}
     level = [start]
     while level:
@@ -90,7 +97,7 @@ def shortest_cycle(edges: Sequence[Sequence[int]], component: Sequence[int]) -> 
                     came_from[target] = node
                     following.append(target)
         level = following
-    return [start]
+    raise ValueError(f"node {start} is on no cycle")
 
 
 def _path(came_from: dict[int, int], start: int, node: int) -> list[int]:
