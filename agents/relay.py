@@ -25,10 +25,10 @@ import structlog
 from chronos.clock import Clock, SystemClock
 from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import Unavailable
+from chronos.store.cluster_identity import check_identity
 from chronos.store.outbox import (
     Fenced,
     ShardHold,
-    check_identity,
     connect,
     count_unpublished,
     take_shard,

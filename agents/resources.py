@@ -8,24 +8,29 @@ so (views), and works again when it is back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from chronos.clock import Clock
-from chronos.errors import Unavailable
+from chronos.errors import Unavailable, UnsafeSetting
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.lag import KafkaLag
 from chronos.mirror.redis import RedisMirror
 from chronos.settings import Settings
 from chronos.store.api_keys import ApiKeyTable, StoredKey
+from chronos.store.cluster_identity import check_all
 from chronos.store.pipeline_state import PipelineState, read_pipeline_state
 from chronos.store.pool import LOOKUPS_ONLY, Pool
 from chronos.store.reads import Reads, StoredEvent
 from chronos.wire.topics import Names
 
 CONNECTIONS_MAX = 4
+HISTORY_LOOK_S = 5.0
+"""How often a worker asks whether the database is still the one that Kafka was fed from."""
+HISTORY_START_S = 3.0
+"""How long its start waits for the answer; PostgreSQL may be away."""
 
 log = structlog.get_logger("agents.resources")
 
@@ -81,6 +86,15 @@ class JournalReader:
         """
         return await ApiKeyTable(self._opened()).find(key_id)
 
+    async def check_history(self) -> None:
+        """Proves that the database is the one that Kafka was fed from.
+
+        Raises:
+            UnsafeSetting: It was restored, or it is another one.
+            Unavailable: PostgreSQL does not answer.
+        """
+        await check_all(self._opened())
+
     async def pipeline_state(self) -> PipelineState:
         """Reads where journal and outbox stand.
 
@@ -127,3 +141,54 @@ class Resources:
         for part, answer in zip(parts, answers, strict=True):
             if isinstance(answer, Exception):
                 log.warning("close_failed", part=type(part).__name__, reason=repr(answer))
+
+
+class HistoryWatch:
+    """Ends a worker whose database was restored behind what the worker was fed with.
+
+    What it shows would be money that the database does not have, and the database will use the
+    same versions again for other events. A database that does not answer proves nothing: the
+    worker goes on and asks again.
+
+    Args:
+        journal: Asks the database.
+        end: Ends the process for the reason it is given.
+    """
+
+    def __init__(
+        self, journal: JournalReader, *, end: Callable[[UnsafeSetting], Awaitable[None]]
+    ):
+        self._journal = journal
+        self._end = end
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Asks once, then begins to ask now and then.
+
+        Raises:
+            UnsafeSetting: The database was restored, or it is another one.
+        """
+        try:
+            async with asyncio.timeout(HISTORY_START_S):
+                await self._journal.check_history()
+        except (Unavailable, TimeoutError) as fault:
+            log.warning("history_unknown", reason=str(fault))
+        self._task = asyncio.create_task(self._watch(), name="history-watch")
+
+    async def close(self) -> None:
+        """Ends the asking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(HISTORY_LOOK_S)
+            try:
+                await self._journal.check_history()
+            except Unavailable:
+                continue
+            except UnsafeSetting as fault:
+                await self._end(fault)
+                return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents import balances as agent
-from agents.resources import Resources
+from agents.resources import HistoryWatch, Resources
 from agents.startup import ReaderCheck
 from chronos import __version__
 from chronos.auth.keys import ApiKeys, read_server_secret
@@ -44,6 +44,7 @@ def add_balances(app: ChronosApp, clock: Clock) -> None:
     follower = RedisFollower(resources.redis, mark, table, clock)
     app.add_resource(ReaderCheck(app))
     app.add_resource(resources)
+    app.add_resource(HistoryWatch(resources.journal, end=app.crash))
     app.add_resource(follower)
     agent.register(app, table, journal=resources.journal, copy=follower, clock=clock)
     _add_views(app, resources, table, follower, clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents import mirror as agents
-from agents.resources import Resources
+from agents.resources import HistoryWatch, Resources
 from agents.startup import ReaderCheck
 from chronos.clock import Clock
 from chronos.stream.app import ChronosApp
@@ -15,6 +15,7 @@ def add_mirror(app: ChronosApp, clock: Clock) -> None:
     resources = Resources(app.settings, app.role, clock)
     app.add_resource(ReaderCheck(app))
     app.add_resource(resources)
+    app.add_resource(HistoryWatch(resources.journal, end=app.crash))
     agents.register(app, resources.search, journal=resources.journal, clock=clock)
 
     async def search_state() -> str:

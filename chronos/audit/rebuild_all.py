@@ -3,7 +3,9 @@
 Kafka first, because the table is replayed from it; then the table, Redis, Elasticsearch. What
 is done is noted in a small file beside the workers' state, so that a run that was stopped goes
 on with the part that it was at, and each part goes on within itself. The note is void when a
-relay has run since, or the database is another one.
+relay has run since, or the database is another one. Until the last part is done the relay's
+checkpoints name no cluster: neither a relay nor a worker would start on copies of which some
+are from before a restore and some from after it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from chronos.audit.rebuild_kafka import rebuild_kafka
 from chronos.audit.rebuild_redis import rebuild_redis
 from chronos.audit.rebuild_table import rebuild_table
 from chronos.settings import Settings
-from chronos.store.relay_refill import checkpoints_mark
+from chronos.store.outbox_statements import BY_ITSELF, WITH_ALL
+from chronos.store.relay_refill import checkpoints_mark, release
 from chronos.wire.topics import Names
 
 PARTS = ("kafka", "table", "redis", "elasticsearch")
@@ -27,12 +30,14 @@ PARTS = ("kafka", "table", "redis", "elasticsearch")
 Facts = dict[str, object]
 
 
-async def rebuild_part(part: str, settings: Settings, *, progress: Progress) -> Facts:
+async def rebuild_part(
+    part: str, settings: Settings, *, progress: Progress, command: int = BY_ITSELF
+) -> Facts:
     """Makes one part anew; see the module of each for what it does and raises."""
     names = Names(settings.namespace)
     dsn = settings.postgres_dsn
     work: dict[str, Callable[[], Awaitable[Facts]]] = {
-        "kafka": lambda: rebuild_kafka(settings, progress=progress),
+        "kafka": lambda: rebuild_kafka(settings, progress=progress, command=command),
         "table": lambda: rebuild_table(
             settings.kafka, names, settings.state_dir, progress=progress
         ),
@@ -62,10 +67,11 @@ async def rebuild_all(settings: Settings, *, progress: Progress) -> Facts:
         def told(phase: str, done: int, total: int, part: str = part) -> None:
             progress(f"{part}: {phase}", done, total)
 
-        facts[part] = await rebuild_part(part, settings, progress=told)
+        facts[part] = await rebuild_part(part, settings, progress=told, command=WITH_ALL)
         done.append(part)
         mark = await checkpoints_mark(settings.postgres_dsn)
         _keep(path, _Note(mark=mark, done=done))
+    await release(settings.postgres_dsn)
     path.unlink(missing_ok=True)
     return facts
 

@@ -6,8 +6,10 @@ snapshot, and the consumers at the beginning.
 
 A rebuild that is killed leaves checkpoints that no relay publishes from; run again, it begins
 again with empty topics. The old records are not kept: after a database was restored to an
-earlier moment, they contradict its events. Offsets begin again, so the Faust table has to be
-rebuilt after it; the mirror reads everything again and finds it there.
+earlier moment, they contradict its events. Then table, Redis and Elasticsearch do so too, so
+this alone is refused, and as a part of `rebuild all` it leaves the checkpoints as they are
+until the others are done. Offsets begin again, so the Faust table has to be rebuilt after it;
+the mirror reads everything again and finds it there.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from chronos.audit.rebuild import Progress, patiently
 from chronos.audit.stopped import refuse_while_running
 from chronos.settings import Settings
 from chronos.store.journal_pages import alone
+from chronos.store.outbox_statements import BY_ITSELF
 from chronos.store.relay_refill import Refill, open_refill
 from chronos.stream.publisher import Publisher
 from chronos.stream.topic_admin import TopicAdmin, open_admin
@@ -27,18 +30,22 @@ from chronos.wire.topics import Names
 ROLES = ("relay", "balances", "mirror")
 
 
-async def rebuild_kafka(settings: Settings, *, progress: Progress) -> dict[str, object]:
+async def rebuild_kafka(
+    settings: Settings, *, progress: Progress, command: int = BY_ITSELF
+) -> dict[str, object]:
     """Makes both topics anew from the journal.
 
     Args:
         settings: PostgreSQL as its owner or the relay, Kafka, namespace, partitions.
         progress: Told the events that were published.
+        command: `WITH_ALL` when the others follow, and `release` after them.
 
     Returns:
         What was done, in figures.
 
     Raises:
         MissingPart: A worker runs, or another rebuild.
+        UnsafeSetting: The database was restored: all has to be made anew.
         InvariantBroken: The journal cannot be read.
         Unavailable: A server does not answer; running again begins again.
     """
@@ -46,7 +53,9 @@ async def rebuild_kafka(settings: Settings, *, progress: Progress) -> dict[str, 
     dsn = settings.postgres_dsn
     async with alone(dsn, f"kafka of {names.namespace}"), open_admin(settings.kafka) as admin:
         await refuse_while_running(admin, names, ROLES)
-        async with open_refill(dsn, names, partitions=settings.partitions) as refill:
+        async with open_refill(
+            dsn, names, partitions=settings.partitions, command=command
+        ) as refill:
             total = await refill.begin()
             await admin.delete([names.events, names.rejections])
             await ensure_topics(settings)

@@ -23,14 +23,14 @@ deleted.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
 import asyncpg
 
-from chronos.errors import ChronosError, UnsafeSetting
+from chronos.errors import ChronosError
 from chronos.store import outbox_statements as statements
+from chronos.store.cluster_identity import check_identity
 from chronos.store.faults import translated
 from chronos.store.outbox_cursor import Cursor, Row, Snapshot
 
@@ -45,14 +45,6 @@ _REFUSED_PAUSE_S: Final = 0.25
 
 class Fenced(ChronosError):
     """Says that another process took the shard: publish nothing more of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Names one history of one cluster; a restored copy has another timeline or cluster."""
-
-    system_identifier: int
-    timeline_id: int
 
 
 async def connect(dsn: str, purpose: str) -> asyncpg.Connection:
@@ -87,39 +79,6 @@ async def current_snapshot(connection: asyncpg.Connection) -> Snapshot:
     """
     with translated():
         return Snapshot(*await connection.fetchval("SELECT pg_current_snapshot()"))
-
-
-async def check_identity(connection: asyncpg.Connection, shard: int) -> Identity:
-    """Compares the cluster with the one that this shard was last published from.
-
-    Raises:
-        UnsafeSetting: It is another one: Kafka may hold events that this one never had.
-        Unavailable: PostgreSQL does not answer.
-    """
-    with translated():
-        found = await connection.fetchrow(statements.IDENTITY)
-        known = await connection.fetchrow(statements.CHECKPOINT, shard)
-    if known is None:
-        raise UnsafeSetting("relay_shards", f"shard {shard} has no checkpoint in this database")
-    identity = Identity(
-        system_identifier=found["system_identifier"], timeline_id=found["timeline_id"]
-    )
-    if known["system_identifier"] == statements.REFILLING:
-        raise UnsafeSetting(
-            "system_identifier",
-            "a rebuild of Kafka was begun and did not end: run `chronos rebuild kafka` again",
-        )
-    for name in ("system_identifier", "timeline_id"):
-        was, now = known[name], getattr(identity, name)
-        if was is not None and was != now:
-            raise UnsafeSetting(
-                name,
-                f"of PostgreSQL is {now}, but shard {shard} came from {was}: a restored "
-                "or another database, and Kafka may hold events that it never had; nothing is "
-                "published until `chronos rebuild all` has made Kafka and the read models anew "
-                "from it, or until it runs on the database that Kafka was fed from",
-            )
-    return identity
 
 
 async def take_shard(dsn: str, shard: int, *, held_epoch: int | None) -> ShardHold | None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 TABLES: Final = ("outbox_0", "outbox_1", "outbox_2")
 
 REFILLING: Final = 0
 """Stands in a checkpoint for the cluster while Kafka is made anew from the journal."""
+BY_ITSELF: Final = 0
+WITH_ALL: Final = 1
+REFILLED_BY: Final[Mapping[int, str]] = {
+    BY_ITSELF: "chronos rebuild kafka",
+    WITH_ALL: "chronos rebuild all",
+}
+"""What the timeline says meanwhile: which command has to come to its end."""
 
 _COLUMNS = "position, partition, topic, key, headers, value"
 
@@ -76,7 +84,9 @@ WHERE shard = $1::smallint AND xid >= $2::xid8''')
 IDENTITY = """
 SELECT
   system_identifier,
-  ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int AS timeline_id
+  CASE WHEN NOT pg_is_in_recovery() THEN
+    ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
+  END AS timeline_id
 FROM pg_control_system()
 """
 

@@ -5,8 +5,9 @@ events and refusals by position in one snapshot → save that snapshot as each s
 What is committed after the snapshot is in the outbox, and the relay goes on from there.
 
 While a refill is under way, and when it was killed, each checkpoint names a cluster that does
-not exist, and no relay publishes from it. A relay that waits for a lock ends a holder whose
-epoch does not move, so the epochs move.
+not exist, and no relay publishes from it. One that is a part of more leaves it so, until
+`release` says that the rest was made anew too. A relay that waits for a lock ends a holder
+whose epoch does not move, so the epochs move.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import msgspec
 
 from chronos.errors import InvariantBroken, MissingPart, Unavailable
 from chronos.store import outbox_statements as statements
+from chronos.store.cluster_identity import Identity, refuse_another
 from chronos.store.faults import translated
 from chronos.store.journal_scan import JournalScan
 from chronos.store.outbox import LOCK_CLASS
@@ -47,9 +49,18 @@ ORDER BY shard
 LIMIT 1
 """
 
+_CHECKPOINTS = """
+SELECT shard, system_identifier, timeline_id
+FROM relay_checkpoints
+ORDER BY shard
+"""
+
 _BEGIN = f"""
 UPDATE relay_checkpoints
-SET epoch = epoch + 1, system_identifier = {statements.REFILLING}, timeline_id = 0
+SET
+  epoch = epoch + 1,
+  system_identifier = {statements.REFILLING},
+  timeline_id = $1::int
 """  # noqa: S608 - a constant
 
 _NEXT_EPOCH = "UPDATE relay_checkpoints SET epoch = epoch + 1"
@@ -60,9 +71,12 @@ SET
   epoch = epoch + 1,
   snapshot = $1::text,
   frozen_snapshot = NULL,
-  window_last_position = NULL,
-  system_identifier = $2::bigint,
-  timeline_id = $3::int
+  window_last_position = NULL
+"""
+
+_RELEASE = """
+UPDATE relay_checkpoints
+SET epoch = epoch + 1, system_identifier = $1::bigint, timeline_id = $2::int
 """
 
 _MARK = """
@@ -86,7 +100,10 @@ ORDER BY position
 class Refill:
     """Every shard of the relay in the hands of one refill; made by `open_refill`."""
 
-    def __init__(self, holder: Any, reader: Any, names: Names, partitions: int) -> None:
+    def __init__(
+        self, holder: Any, reader: Any, names: Names, *, partitions: int, command: int
+    ) -> None:
+        self._command = command
         self._holder = holder
         self._reader = reader
         self._names = names
@@ -95,10 +112,17 @@ class Refill:
         self._snapshot: Snapshot | None = None
 
     async def begin(self) -> int:
-        """Fixes the snapshot and stops every relay; gives the number of events in it."""
+        """Fixes the snapshot and stops every relay; gives the number of events in it.
+
+        Raises:
+            UnsafeSetting: The database was restored, or a rebuild of everything did not end:
+                Kafka alone would be in order again, and its readers would not.
+        """
         async with self._one_at_a_time:
+            if self._command == statements.BY_ITSELF:
+                await self._refuse_a_part()
             with translated():
-                await self._holder.execute(_BEGIN)
+                await self._holder.execute(_BEGIN, self._command)
         with translated():
             self._snapshot = Snapshot(
                 *await self._reader.fetchval("SELECT pg_current_snapshot()")
@@ -127,18 +151,24 @@ class Refill:
             yield page
 
     async def end(self) -> None:
-        """Has the relay go on after the snapshot, on the cluster that this one is."""
+        """Has the relay go on after the snapshot: at once, or when all is released."""
         if self._snapshot is None:
             raise RuntimeError("the refill has not begun")
         async with self._one_at_a_time:
             with translated():
-                cluster = await self._holder.fetchrow(statements.IDENTITY)
-                await self._holder.execute(
-                    _END,
-                    self._snapshot.text(),
-                    cluster["system_identifier"],
-                    cluster["timeline_id"],
-                )
+                async with self._holder.transaction():
+                    await self._holder.execute(_END, self._snapshot.text())
+                    if self._command == statements.BY_ITSELF:
+                        await _release(self._holder)
+
+    async def _refuse_a_part(self) -> None:
+        with translated():
+            identity = Identity(**await self._holder.fetchrow(statements.IDENTITY))
+            known = await self._holder.fetch(_CHECKPOINTS)
+        for one in known:
+            own = (one["system_identifier"], one["timeline_id"])
+            if own != (statements.REFILLING, statements.BY_ITSELF):
+                refuse_another(identity, one["shard"], one)
 
     async def move_epochs(self) -> None:
         """Moves every epoch now and then, for as long as it is let.
@@ -189,9 +219,33 @@ async def checkpoints_mark(dsn: str) -> str:
     return mark
 
 
+async def release(dsn: str) -> None:
+    """Lets relays and workers begin on the cluster that this one is, after a rebuild of all.
+
+    Raises:
+        Unavailable: PostgreSQL does not answer.
+    """
+    async with _connected(dsn, "release") as connection:
+        with translated():
+            await _release(connection)
+
+
+async def _release(connection: Any) -> None:
+    cluster = await connection.fetchrow(statements.IDENTITY)
+    await connection.execute(_RELEASE, cluster["system_identifier"], cluster["timeline_id"])
+
+
 @asynccontextmanager
-async def open_refill(dsn: str, names: Names, *, partitions: int) -> AsyncIterator[Refill]:
+async def open_refill(
+    dsn: str, names: Names, *, partitions: int, command: int
+) -> AsyncIterator[Refill]:
     """Takes every shard, opens one snapshot, and keeps both until the block ends.
+
+    Args:
+        dsn: PostgreSQL, as its owner or the relay.
+        names: The names of the namespace.
+        partitions: Of the topics by account.
+        command: `BY_ITSELF`, or `WITH_ALL` when more is made anew before a relay may go on.
 
     Raises:
         MissingPart: A relay holds a shard.
@@ -209,7 +263,7 @@ async def open_refill(dsn: str, names: Names, *, partitions: int) -> AsyncIterat
         reader = await stack.enter_async_context(_connected(dsn, "reader"))
         with translated():
             await reader.transaction(isolation="repeatable_read", readonly=True).start()
-        refill = Refill(holder, reader, names, partitions)
+        refill = Refill(holder, reader, names, partitions=partitions, command=command)
         moving = asyncio.create_task(refill.move_epochs())
         try:
             yield refill

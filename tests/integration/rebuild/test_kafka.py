@@ -16,8 +16,10 @@ from chronos.audit.verify import verify
 from chronos.domain.ids import TransferId
 from chronos.errors import MissingPart, UnsafeSetting
 from chronos.settings import Settings
-from chronos.store.outbox import LOCK_CLASS, check_identity
-from chronos.store.relay_refill import checkpoints_mark
+from chronos.store.cluster_identity import check_identity
+from chronos.store.outbox import LOCK_CLASS
+from chronos.store.outbox_statements import WITH_ALL
+from chronos.store.relay_refill import checkpoints_mark, release
 from chronos.stream.topic_admin import open_admin
 from chronos.stream.topic_reader import open_topic
 from chronos.stream.topics import ensure_topics, topic_plans
@@ -155,14 +157,14 @@ async def test_a_relay_does_not_publish_from_a_rebuild_that_was_killed(
     fault = await identity_fault(settings.postgres_dsn)
     await rebuild_kafka(settings, progress=Watched())
 
-    assert "run `chronos rebuild kafka` again" in fault
+    assert "`chronos rebuild kafka` was begun and did not end" in fault
     assert await identity_fault(settings.postgres_dsn) is None
     report = await estate.reconciled()
     assert report.is_clean
     assert report.facts["records_repeated"] == 0
 
 
-async def test_a_restored_database_is_relayed_again_after_a_rebuild_and_only_then(
+async def test_a_restored_database_is_relayed_again_after_a_rebuild_of_all_and_only_then(
     estate, settings
 ):
     other = "UPDATE relay_checkpoints SET system_identifier = 7, timeline_id = 1"
@@ -170,9 +172,17 @@ async def test_a_restored_database_is_relayed_again_after_a_rebuild_and_only_the
     before = await identity_fault(settings.postgres_dsn)
     mark = await checkpoints_mark(settings.postgres_dsn)
 
-    await rebuild_kafka(settings, progress=Watched())
+    with pytest.raises(UnsafeSetting, match="until `chronos rebuild all`"):
+        await rebuild_kafka(settings, progress=Watched())
+    assert await checkpoints_mark(settings.postgres_dsn) == mark
+    await rebuild_kafka(settings, progress=Watched(), command=WITH_ALL)
+    between = await identity_fault(settings.postgres_dsn)
+    with pytest.raises(UnsafeSetting, match="`chronos rebuild all` was begun"):
+        await rebuild_kafka(settings, progress=Watched())
+    await release(settings.postgres_dsn)
 
     assert "`chronos rebuild all`" in before
+    assert "`chronos rebuild all` was begun and did not end" in between
     assert await identity_fault(settings.postgres_dsn) is None
     assert await checkpoints_mark(settings.postgres_dsn) != mark
     assert (await estate.reconciled()).is_clean

@@ -6,6 +6,7 @@ from chronos.audit import rebuild_all as module
 from chronos.audit.rebuild_all import PARTS, rebuild_all
 from chronos.errors import Unavailable
 from chronos.settings import Settings
+from chronos.store.outbox_statements import WITH_ALL
 
 
 class Parts:
@@ -15,8 +16,10 @@ class Parts:
         self.ran = []
         self.fails_at = None
         self.mark = "first"
+        self.released_after = None
 
-    async def rebuild_part(self, part, settings, *, progress):
+    async def rebuild_part(self, part, settings, *, progress, command):
+        assert command == WITH_ALL
         assert settings.namespace == "chronos"
         if part == self.fails_at:
             raise Unavailable(part, "gone")
@@ -27,12 +30,16 @@ class Parts:
     async def checkpoints_mark(self, _):
         return self.mark
 
+    async def release(self, _):
+        self.released_after = list(self.ran)
+
 
 @pytest.fixture
 def parts(monkeypatch):
     made = Parts()
     monkeypatch.setattr(module, "rebuild_part", made.rebuild_part)
     monkeypatch.setattr(module, "checkpoints_mark", made.checkpoints_mark)
+    monkeypatch.setattr(module, "release", made.release)
     return made
 
 
@@ -51,6 +58,7 @@ async def test_all_parts_are_made_in_the_order_of_the_flow(parts, settings):
     facts, told = await run(settings)
 
     assert parts.ran == list(PARTS) == ["kafka", "table", "redis", "elasticsearch"]
+    assert parts.released_after == parts.ran
     assert facts["table"] == {"part": "table"}
     assert told[0] == ("kafka: filling", 1, 2)
     assert list(settings.state_dir.iterdir()) == []
@@ -60,6 +68,7 @@ async def test_a_run_that_was_stopped_goes_on_with_its_part(parts, settings):
     parts.fails_at = "redis"
     with pytest.raises(Unavailable):
         await run(settings)
+    assert parts.released_after is None
     parts.ran.clear()
     parts.fails_at = None
 
