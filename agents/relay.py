@@ -15,7 +15,7 @@ Bounds: one page of a shard on its way and one read ahead; pauses between tries 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Any, Final
@@ -63,6 +63,7 @@ class Relay:
     Args:
         app: The app of the relay; its stop ends every wait.
         offer: Puts a page on the channel of `relay.publish`.
+        prove_topic_end: Raises when Kafka ends with what this database never had.
         clock: Tells the age of rows.
     """
 
@@ -71,11 +72,13 @@ class Relay:
         app: ChronosApp,
         *,
         offer: Callable[[Page], Coroutine[Any, Any, None]],
+        prove_topic_end: Callable[[], Awaitable[None]],
         clock: Clock | None = None,
     ):
         settings = app.settings
         self._app = app
         self._offer = offer
+        self._prove_topic_end = prove_topic_end
         self._clock = clock or SystemClock()
         self._dsn = settings.postgres_dsn
         self._rows_max = settings.outbox_rows_max
@@ -87,6 +90,7 @@ class Relay:
         self._housekeeping_pause_s = min(HOUSEKEEPING_PAUSE_S, settings.outbox_rotate_s)
         self._tasks: dict[int, asyncio.Future[None]] = {}
         self._readers: dict[int, ShardReader] = {}
+        self._proved: set[int] = set()
 
     async def open(self) -> None:
         """Refuses an unsafe or foreign database, then begins to watch this one.
@@ -103,6 +107,7 @@ class Relay:
                 await check_identity(connection, shard)
         finally:
             connection.terminate()
+        await self._prove_topic_end()
         self._app.add_future(self._poller.run())
         self._app.add_future(self._keep_house())
 
@@ -132,13 +137,21 @@ class Relay:
     async def publish(self, page: Page) -> None:
         """Publishes a page, again and again while Kafka does not take it whole.
 
-        Returns without a result when the app stops or the shard is lost.
+        Before the first page since the shard was taken, Kafka's end is looked up in the
+        journal: the connection was lost, and what answers now may be an older copy. Returns
+        without a result when the app stops or the shard is lost.
+
+        Raises:
+            UnsafeSetting: Kafka ends with events that this database never had.
         """
         page.is_begun = True
         pause_s = _RETRY_FIRST_S
         while not page.is_obsolete:
             started_s = monotonic()
             try:
+                if page.shard not in self._proved:
+                    await self._prove_topic_end()
+                    self._proved.add(page.shard)
                 await self._publisher.publish(page.rows)
             except Unavailable as fault:
                 metrics.RELAY_PUBLISH_FAILURES.inc()
@@ -194,6 +207,7 @@ class Relay:
         reader = ShardReader(hold, self._poller, offer=self._offer, rows_max=self._rows_max)
         label = str(hold.shard)
         self._readers[hold.shard] = reader
+        self._proved.discard(hold.shard)
         self._app.liveness.waits_no_more(f"shard {label}")
         metrics.RELAY_SHARD_OWNED.labels(label).set(1)
         metrics.RELAY_EPOCH.labels(label).set(hold.epoch)
@@ -244,11 +258,11 @@ class Relay:
         return 0.0
 
 
-def register(app: ChronosApp) -> Relay:
+def register(app: ChronosApp, *, prove_topic_end: Callable[[], Awaitable[None]]) -> Relay:
     """Puts the relay's two agents on `app`, and has the relay follow Kafka's assignment."""
     pages: Any = app.channel(maxsize=2 * app.settings.relay_shards)
     control = app.source_topic(app.names.relay_control, partitions=app.settings.relay_shards)
-    relay = Relay(app, offer=pages.put)
+    relay = Relay(app, offer=pages.put, prove_topic_end=prove_topic_end)
     app.add_resource(relay)
 
     @app.agent(pages, name=PUBLISH, concurrency=1)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from agents import expiry, relay
 from agents.expiry import Bank
 from chronos.assembly.ledger import ledger_on, ledger_rules
+from chronos.audit.topic_end import prove_topic_end
 from chronos.settings import Settings
 from chronos.store.due_holds import DueHoldReads, DueHolds
 from chronos.store.group_commit import Limits
@@ -33,7 +35,12 @@ def add_relay(app: ChronosApp) -> None:
         ) as store:
             yield Bank(ledger=ledger_on(store), due=DueHolds(DueHoldReads(store.pool)))
 
-    relaying = relay.register(app)
+    relaying = relay.register(
+        app,
+        prove_topic_end=partial(
+            prove_topic_end, settings.postgres_dsn, settings.kafka, app.names
+        ),
+    )
     expiring = expiry.register(app, open_bank)
     health.register(app, ready=relaying.not_ready, reports={"hold_expiry": expiring.report})
 

@@ -71,6 +71,12 @@ class TopicReader:
         for place in self._places:
             self._consumer.seek(place, offsets[place.partition])
 
+    async def begin_offsets(self) -> Mapping[int, int]:
+        """Gives for each partition the offset of the oldest record that it may hold."""
+        with _translated():
+            begins = await self._consumer.beginning_offsets(self._places)
+        return {place.partition: int(begin) for place, begin in begins.items()}
+
     async def end_offsets(self) -> Mapping[int, int]:
         """Gives for each partition the offset that its next record will have."""
         with _translated():

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import asyncpg
 import pytest
 
+from chronos.settings import Settings
+from chronos.stream.topic_admin import open_admin
+from chronos.stream.topics import ensure_topics, topic_plans
+from chronos.wire.booking import OutboxRow
+from chronos.wire.topics import shard_of
 from tests.integration.audit.conftest import (
+    PARTITIONS,
     Books,
     Estate,
     estate,
@@ -19,6 +28,8 @@ from tests.integration.audit.conftest import (
 __all__ = ["estate", "journal"]
 
 EARLY_EVENTS = 44
+SHARDS = 2
+OUTBOX = ("position", "shard", "partition", "topic", "key", "headers", "value")
 
 
 @pytest.fixture
@@ -85,3 +96,31 @@ class Watched:
             self.phases.append(phase)
         if phase == self.kill_at and done > 0:
             raise Killed
+
+
+@pytest.fixture
+async def settings(estate, tmp_path: Path) -> AsyncIterator[Settings]:
+    targets = estate.targets
+    made = Settings(
+        namespace=targets.names.namespace,
+        postgres_dsn=targets.postgres_dsn,
+        kafka=targets.kafka,
+        partitions=PARTITIONS,
+        relay_shards=SHARDS,
+        state_dir=tmp_path / "state",
+    )
+    await ensure_topics(made)
+    yield made
+    others = [plan.name for plan in topic_plans(made) if plan.name != targets.names.events]
+    async with open_admin(made.kafka) as admin:
+        await admin.delete(others)
+
+
+async def into_outbox(dsn, names, rows: list[OutboxRow]):
+    connection = await asyncpg.connect(dsn)
+    table = f"outbox_{await connection.fetchval('SELECT which FROM outbox_current')}"
+    placed = [
+        row._replace(shard=shard_of(row.partition, SHARDS), topic=names.events) for row in rows
+    ]
+    await connection.copy_records_to_table(table, records=placed, columns=OUTBOX)
+    await connection.close()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -15,42 +13,19 @@ from chronos.audit.rebuild_kafka import rebuild_kafka
 from chronos.audit.verify import verify
 from chronos.domain.ids import TransferId
 from chronos.errors import MissingPart, UnsafeSetting
-from chronos.settings import Settings
 from chronos.store.cluster_identity import check_identity
 from chronos.store.outbox import LOCK_CLASS
 from chronos.store.outbox_statements import WITH_ALL
 from chronos.store.relay_refill import checkpoints_mark, release
 from chronos.stream.topic_admin import open_admin
 from chronos.stream.topic_reader import open_topic
-from chronos.stream.topics import ensure_topics, topic_plans
-from chronos.wire.booking import OutboxRow, ReceiptRow
+from chronos.stream.topics import topic_plans
+from chronos.wire.booking import ReceiptRow
 from chronos.wire.headers import decode_headers
-from chronos.wire.topics import shard_of
 from tests import builders
 from tests.integration.audit.conftest import PARTITIONS, insert_books
-from tests.integration.rebuild.conftest import Killed, Watched
+from tests.integration.rebuild.conftest import SHARDS, Killed, Watched, into_outbox
 from tests.integration.relay.harness import RelayProcess, until
-
-SHARDS = 2
-OUTBOX = ("position", "shard", "partition", "topic", "key", "headers", "value")
-
-
-@pytest.fixture
-async def settings(estate, tmp_path: Path) -> AsyncIterator[Settings]:
-    targets = estate.targets
-    made = Settings(
-        namespace=targets.names.namespace,
-        postgres_dsn=targets.postgres_dsn,
-        kafka=targets.kafka,
-        partitions=PARTITIONS,
-        relay_shards=SHARDS,
-        state_dir=tmp_path / "state",
-    )
-    await ensure_topics(made)
-    yield made
-    others = [plan.name for plan in topic_plans(made) if plan.name != targets.names.events]
-    async with open_admin(made.kafka) as admin:
-        await admin.delete(others)
 
 
 async def records(kafka, topic):
@@ -214,16 +189,6 @@ async def test_the_relay_goes_on_after_the_snapshot(
     assert set(counted.values()) == {1}
     report = await estate.reconciled()
     assert "kafka" not in report.findings_by_check
-
-
-async def into_outbox(dsn, names, rows: list[OutboxRow]):
-    connection = await asyncpg.connect(dsn)
-    table = f"outbox_{await connection.fetchval('SELECT which FROM outbox_current')}"
-    placed = [
-        row._replace(shard=shard_of(row.partition, SHARDS), topic=names.events) for row in rows
-    ]
-    await connection.copy_records_to_table(table, records=placed, columns=OUTBOX)
-    await connection.close()
 
 
 async def test_it_is_refused_while_a_worker_runs(estate, settings):
