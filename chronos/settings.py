@@ -24,6 +24,7 @@ FOREIGN_NAMES = frozenset(
         "CHRONOS_JAVA",
         "CHRONOS_RUN_AS",
         "CHRONOS_POSTGRES_BIN",
+        "CHRONOS_WAL_ARCHIVE",
         "CHRONOS_CACHE_DIR",
         "CHRONOS_ROLE",
     }

@@ -56,6 +56,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "publish events again, from a position of the journal on",
         ),
         "chaos": ("chaos", "hurt a pipeline under load and count what is left"),
+        "backup": ("backup:backup", "copy the database of a running instance"),
+        "restore": ("backup:restore", "put a backup in the place of a database"),
         "outbox": ("outbox", "show what waits for Kafka"),
         "doctor": ("doctor", "look for what is wrong on this machine or with an instance"),
         "config": ("config", "show every setting with its value"),

@@ -45,6 +45,8 @@ class Machine:
     java: str | None
     java_home: str | None
     postgres_bin: Path | None
+    wal_archive: Path | None
+    """Where the managed PostgreSQL keeps its log for ever; None: nowhere."""
 
     @classmethod
     def detect(cls, environment: Mapping[str, str]) -> Machine:
@@ -64,6 +66,7 @@ class Machine:
         if not enters(run_as, data):
             data = Path("/var/lib/chronos")
         postgres_bin = environment.get("CHRONOS_POSTGRES_BIN")
+        wal_archive = environment.get("CHRONOS_WAL_ARCHIVE")
         return cls(
             run_as=run_as,
             cache=cache.absolute(),
@@ -72,6 +75,7 @@ class Machine:
             java=environment.get("CHRONOS_JAVA"),
             java_home=environment.get("JAVA_HOME"),
             postgres_bin=Path(postgres_bin) if postgres_bin else None,
+            wal_archive=Path(wal_archive).absolute() if wal_archive else None,
         )
 
     def which(self, program: str) -> str | None:
@@ -111,7 +115,17 @@ def reaches(run_as: RunAs | None, path: Path) -> bool:
     """
     if run_as is None:
         return os.access(path, os.R_OK)
-    script = 'test -r "$1" && { test ! -d "$1" || test -x "$1"; }'
+    return _passes(run_as, path, 'test -r "$1" && { test ! -d "$1" || test -x "$1"; }')
+
+
+def writes(run_as: RunAs | None, folder: Path) -> bool:
+    """Tells whether the servers' account may make files in a folder."""
+    if run_as is None:
+        return os.access(folder, os.W_OK | os.X_OK)
+    return _passes(run_as, folder, 'test -w "$1" && test -x "$1"')
+
+
+def _passes(run_as: RunAs, path: Path, script: str) -> bool:
     tried = subprocess.run(  # noqa: S603 - a fixed script; the path is an argument of it
         ["/bin/sh", "-c", script, "sh", str(path)],
         user=run_as.uid,

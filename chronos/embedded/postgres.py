@@ -13,6 +13,7 @@ import signal
 from pathlib import Path
 from urllib.parse import quote
 
+from chronos.embedded.archive import archive_settings
 from chronos.embedded.folder import DataFolder, make_owned, write_owned
 from chronos.embedded.leftovers import works_in
 from chronos.embedded.machine import Machine, copied_if_hidden, wheel_folder, wheel_version
@@ -23,7 +24,10 @@ from chronos.errors import EmbeddedFault, SettingFault
 
 OWNER = "chronos_owner"
 DATABASE = "chronos"
+RECOVERY_SIGNAL = "recovery.signal"
 _INIT_S = 120.0
+_READY_S = 120.0
+_RECOVERED_S = 86_400.0
 _CONNECTIONS_MAX = 200
 
 # Durability is never traded for speed here: every answer of the ledger rests on a commit.
@@ -46,6 +50,7 @@ max_wal_size = '2GB'
 checkpoint_timeout = '15min'
 random_page_cost = 1.1
 jit = off
+hot_standby = off
 shared_preload_libraries = 'pg_stat_statements'
 timezone = 'UTC'
 log_timezone = 'UTC'
@@ -57,7 +62,6 @@ class ManagedPostgres:
     """Runs PostgreSQL on a data folder, with `chronos_owner` as its superuser."""
 
     name = "postgres"
-    ready_s = 120.0
 
     def __init__(self, machine: Machine, folder: DataFolder, port: int, password: str):
         self._machine = machine
@@ -71,11 +75,18 @@ class ManagedPostgres:
         secret = quote(self._password, safe="")
         return f"postgresql://{OWNER}:{secret}@{LOOPBACK}:{self._port}/{DATABASE}"
 
+    @property
+    def ready_s(self) -> float:
+        """Gives the longest time until it serves; one that is restored reads all its log."""
+        home = self._folder.server(self.name, self._machine.run_as)
+        return _RECOVERED_S if (home / "data" / RECOVERY_SIGNAL).exists() else _READY_S
+
     async def command(self) -> Command:
         """Makes the cluster at the first start, writes its settings, checks its port.
 
         Raises:
-            ChronosError: PostgreSQL is not installed, its port is busy, or initdb failed.
+            ChronosError: PostgreSQL is not installed, its port is busy, initdb failed, or the
+                archive of its log cannot be written.
         """
         programs = await asyncio.to_thread(find_programs, self._machine)
         check_free(self._port, "PostgreSQL")
@@ -86,7 +97,7 @@ class ManagedPostgres:
         _forget_reused_number(data)
         settings = _SETTINGS.format(
             host=LOOPBACK, port=self._port, connections=_CONNECTIONS_MAX
-        )
+        ) + await asyncio.to_thread(archive_settings, self._machine)
         write_owned(data / "chronos.conf", settings, self._machine.run_as)
         return self._program(home, str(programs / "postgres"), "-D", str(data))
 

@@ -21,6 +21,7 @@ def machine(tmp_path):
         java=None,
         java_home=None,
         postgres_bin=None,
+        wal_archive=None,
     )
 
 
