@@ -23,6 +23,7 @@ from chronos.assembly.pipeline import Pipeline
 from chronos.assembly.processes import url
 from chronos.assembly.wiring import Wiring
 from chronos.chaos import process_tree
+from chronos.chaos.clock_shift import ClockOffset
 from chronos.chaos.links import Links
 from chronos.embedded.addresses import Addresses
 from chronos.embedded.ports import Ports, free_block
@@ -30,6 +31,8 @@ from chronos.embedded.report import Report
 from chronos.embedded.supervisor import Plan
 from chronos.errors import EmbeddedFault
 
+CLOCKED = ("api", "relay", "balances")
+"""Roles whose wall clock a fault can set."""
 _POLL_S = 0.05
 
 
@@ -41,7 +44,8 @@ class Scene:
         environment: The variables that the pipeline reads its settings from.
         report: Where the pipeline tells what happens.
         launches: What brings up a process, where it is not `python -m chronos`: by its name
-            or its role, as `Wiring` says.
+            or its role, as `Wiring` says. By default those of `CLOCKED` come up under clocks
+            that a fault can set; who replaces that may call `clock.shift_this_process`.
         balances: Balances workers at the start.
     """
 
@@ -57,7 +61,7 @@ class Scene:
         self.folder = folder
         self._environment = environment
         self._report = report
-        self._launches = dict(launches or {})
+        self._launches = launches or {}
         self._balances = balances
         self._added: dict[str, Plan] = {}
         self._paused: dict[str, tuple[int, ...]] = {}
@@ -94,6 +98,11 @@ class Scene:
     def links(self) -> Links:
         """Gives the proxies between processes and servers."""
         return self._links
+
+    @property
+    def clock(self) -> ClockOffset:
+        """Gives by how much the wall clocks of the processes of `CLOCKED` are off."""
+        return self._clock
 
     @property
     def addresses(self) -> Addresses:
@@ -240,10 +249,13 @@ class Scene:
         while apart == base:
             apart = free_block()
         self._links = await self._stack.enter_async_context(Links(apart, Ports.at(base)))
+        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
+        self._clock = ClockOffset(self.folder / "clock-offset")
+        self._clock.step(0)
         wiring = Wiring(
             ports=self._links.ports,
             kafka_listeners=self._links.kafka_listeners,
-            launches=self._launches,
+            launches={role: self._clock.launch() for role in CLOCKED} | dict(self._launches),
         )
         self._pipeline = Pipeline(
             self.folder / "pipeline",
