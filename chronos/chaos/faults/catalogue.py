@@ -5,11 +5,20 @@ from __future__ import annotations
 from random import Random
 
 from chronos.chaos.fault import Fault
+from chronos.chaos.faults.copies import copy_faults
 from chronos.chaos.faults.kafka import kafka_faults
+from chronos.chaos.faults.read_models import read_model_faults
+from chronos.chaos.faults.relays import relay_faults
 from chronos.chaos.faults.write_side import write_side_faults
 from chronos.chaos.wounds import Wounds
 
 
 def own_faults(chance: Random, wounds: Wounds) -> tuple[Fault, ...]:
     """Gives every fault there is, in the order of their kinds."""
-    return (*write_side_faults(chance, wounds), *kafka_faults(wounds))
+    return (
+        *write_side_faults(chance, wounds),
+        *kafka_faults(wounds),
+        *relay_faults(wounds),
+        *read_model_faults(chance, wounds),
+        *copy_faults(chance, wounds),
+    )
