@@ -9,6 +9,7 @@ from chronos.chaos.faults.copies import copy_faults
 from chronos.chaos.faults.kafka import kafka_faults
 from chronos.chaos.faults.read_models import read_model_faults
 from chronos.chaos.faults.relays import relay_faults
+from chronos.chaos.faults.unsafe_settings import unsafe_settings
 from chronos.chaos.faults.write_side import write_side_faults
 from chronos.chaos.wounds import Wounds
 
@@ -16,6 +17,7 @@ from chronos.chaos.wounds import Wounds
 def own_faults(chance: Random, wounds: Wounds) -> tuple[Fault, ...]:
     """Gives every fault there is, in the order of their kinds."""
     return (
+        *unsafe_settings(wounds),
         *write_side_faults(chance, wounds),
         *kafka_faults(wounds),
         *relay_faults(wounds),
