@@ -5,10 +5,13 @@ from __future__ import annotations
 from random import Random
 
 from chronos.chaos.fault import Fault
+from chronos.chaos.faults.clock import clock_faults
 from chronos.chaos.faults.copies import copy_faults
 from chronos.chaos.faults.kafka import kafka_faults
+from chronos.chaos.faults.network import network_faults
 from chronos.chaos.faults.read_models import read_model_faults
 from chronos.chaos.faults.relays import relay_faults
+from chronos.chaos.faults.swizzle import swizzle_faults
 from chronos.chaos.faults.unsafe_settings import unsafe_settings
 from chronos.chaos.faults.write_side import write_side_faults
 from chronos.chaos.wounds import Wounds
@@ -23,4 +26,7 @@ def own_faults(chance: Random, wounds: Wounds) -> tuple[Fault, ...]:
         *relay_faults(wounds),
         *read_model_faults(chance, wounds),
         *copy_faults(chance, wounds),
+        *network_faults(chance, wounds),
+        *clock_faults(chance, wounds),
+        *swizzle_faults(chance, wounds),
     )
