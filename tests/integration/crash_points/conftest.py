@@ -19,8 +19,8 @@ import pytest_asyncio
 import redis.asyncio
 from elasticsearch import AsyncElasticsearch
 
+from chronos.assembly.measured_on import commit, machine_facts
 from chronos.auth.keys import new_key
-from chronos.bench.machine import commit, machine_facts
 from chronos.clock import SystemIds
 from chronos.settings import Settings
 from chronos.store.api_keys import open_key_office
