@@ -127,12 +127,13 @@ class _Run:
         await self._in_turn(possible, Phase.BEFORE)
         self._notes.begun_ns = now_ns()
         await self._under_load(possible)
-        if await self._quiet():
-            self._notes.verdicts += await self._judged()
+        # What never catches up is a violation already; the checkers tell what it is that lacks.
+        await self._quiet()
+        self._notes.verdicts += await self._judged()
         if any(fault.phase is Phase.AFTER for fault in possible):
             await self._in_turn(possible, Phase.AFTER)
-            if await self._quiet():
-                self._notes.verdicts += _renamed(await self._judged())
+            await self._quiet()
+            self._notes.verdicts += _renamed(await self._judged())
 
     async def _in_turn(self, faults: Sequence[Fault], phase: Phase) -> None:
         due = [fault for fault in faults if fault.phase is phase]
@@ -163,16 +164,15 @@ class _Run:
         except NoLoad as fault:
             self._notes.spoiled.append(str(fault))
 
-    async def _quiet(self) -> bool:
+    async def _quiet(self) -> None:
         names = [account.account_id for account in accounts()]
         within_s = self._order.profile.quiescence_s
         try:
             seconds = await until_quiet(self._scene.addresses, names, within_s=within_s)
         except NotQuiet as fault:
             self._notes.failures.append(str(fault))
-            return False
-        self._mark(f"everything has caught up, after {seconds:.1f} s")
-        return True
+        else:
+            self._mark(f"everything has caught up, after {seconds:.1f} s")
 
     async def _judged(self) -> list[Verdict]:
         verdicts = await check_all(
