@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import structlog
 
 from chronos.clock import Clock
@@ -20,7 +22,7 @@ from chronos.mirror.lag import KafkaLag
 from chronos.mirror.redis import RedisMirror
 from chronos.settings import Settings
 from chronos.store.api_keys import ApiKeyTable, StoredKey
-from chronos.store.cluster_identity import check_all
+from chronos.store.cluster_identity import Identity, check_all
 from chronos.store.pipeline_state import PipelineState, read_pipeline_state
 from chronos.store.pool import LOOKUPS_ONLY, Pool
 from chronos.store.reads import Reads, StoredEvent
@@ -86,14 +88,14 @@ class JournalReader:
         """
         return await ApiKeyTable(self._opened()).find(key_id)
 
-    async def check_history(self) -> None:
-        """Proves that the database is the one that Kafka was fed from.
+    async def check_history(self) -> Identity | None:
+        """Proves that the database is the one that Kafka was fed from, and names it.
 
         Raises:
             UnsafeSetting: It was restored, or it is another one.
             Unavailable: PostgreSQL does not answer.
         """
-        await check_all(self._opened())
+        return await check_all(self._opened())
 
     async def pipeline_state(self) -> PipelineState:
         """Reads where journal and outbox stand.
@@ -153,26 +155,38 @@ class HistoryWatch:
     Args:
         journal: Asks the database.
         end: Ends the process for the reason it is given.
+        tables: Folder with the tables that this worker keeps on its own disk, if it does. They
+            are marked with the database that they are of: a rebuild on another machine does
+            not reach them.
     """
 
     def __init__(
-        self, journal: JournalReader, *, end: Callable[[UnsafeSetting], Awaitable[None]]
+        self,
+        journal: JournalReader,
+        *,
+        end: Callable[[UnsafeSetting], Awaitable[None]],
+        tables: Path | None = None,
     ):
         self._journal = journal
         self._end = end
+        self._mark = None if tables is None else tables / "journal.json"
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Asks once, then begins to ask now and then.
 
         Raises:
-            UnsafeSetting: The database was restored, or it is another one.
+            UnsafeSetting: The database was restored, or it is another one; or the tables are of
+                the one that it was before.
         """
         try:
             async with asyncio.timeout(HISTORY_START_S):
-                await self._journal.check_history()
+                identity = await self._journal.check_history()
         except (Unavailable, TimeoutError) as fault:
             log.warning("history_unknown", reason=str(fault))
+        else:
+            if identity is not None and self._mark is not None:
+                await asyncio.to_thread(_compare_or_mark, self._mark, identity)
         self._task = asyncio.create_task(self._watch(), name="history-watch")
 
     async def close(self) -> None:
@@ -192,3 +206,17 @@ class HistoryWatch:
             except UnsafeSetting as fault:
                 await self._end(fault)
                 return
+
+
+def _compare_or_mark(mark: Path, identity: Identity) -> None:
+    own = msgspec.json.encode(identity)
+    if not mark.exists():
+        half = mark.with_suffix(".half")
+        half.write_bytes(own)
+        half.replace(mark)
+    elif mark.read_bytes() != own:
+        raise UnsafeSetting(
+            "state_dir",
+            f"the tables in {mark.parent} are of the database before it was restored: run "
+            "`chronos rebuild table` on this machine before its first worker starts",
+        )

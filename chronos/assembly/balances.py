@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from agents import balances as agent
 from agents.resources import HistoryWatch, Resources
 from agents.startup import ReaderCheck
@@ -44,7 +46,9 @@ def add_balances(app: ChronosApp, clock: Clock) -> None:
     follower = RedisFollower(resources.redis, mark, table, clock)
     app.add_resource(ReaderCheck(app))
     app.add_resource(resources)
-    app.add_resource(HistoryWatch(resources.journal, end=app.crash))
+    app.add_resource(
+        HistoryWatch(resources.journal, end=app.crash, tables=Path(app.conf.datadir))
+    )
     app.add_resource(follower)
     agent.register(app, table, journal=resources.journal, copy=follower, clock=clock)
     _add_views(app, resources, table, follower, clock)

@@ -56,11 +56,11 @@ async def check_identity(connection: asyncpg.Connection, shard: int) -> Identity
     return identity
 
 
-async def check_all(pool: Pool) -> None:
-    """Compares the cluster with the one that every shard was last published from.
+async def check_all(pool: Pool) -> Identity | None:
+    """Compares the cluster with the one that every shard was last published from; gives it.
 
     A standby is not judged: which history it belongs to is known when it is promoted. Nor is a
-    database without a schema, from which nothing was published.
+    database without a schema, from which nothing was published. None stands for both.
 
     Raises:
         UnsafeSetting: It is another one: the read models may show what it never had.
@@ -72,14 +72,15 @@ async def check_all(pool: Pool) -> None:
             try:
                 known = await connection.fetch(_ALL)
             except asyncpg.UndefinedTableError:
-                return
+                return None
     if found["timeline_id"] is None:
-        return
+        return None
     identity = Identity(
         system_identifier=found["system_identifier"], timeline_id=found["timeline_id"]
     )
     for checkpoint in known:
         refuse_another(identity, checkpoint["shard"], checkpoint)
+    return identity
 
 
 def refuse_another(identity: Identity, shard: int, known: Any) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from chronos.audit.rebuild_table import rebuild_table
 from tests.integration.balances.harness import Scene, Worker
 
 THIS_ONE = """
@@ -68,3 +69,27 @@ async def test_a_database_that_is_away_at_the_start_proves_nothing(scene: Scene,
     await scene.assert_equal(worker)
     await scene.owner.execute(ANOTHER)
     assert await worker.exit_code() == 78
+
+
+async def test_a_table_on_the_disk_of_a_machine_that_no_rebuild_reached_is_refused(
+    scene: Scene,
+):
+    """Another machine made all anew; the disk of this one has the table from before."""
+    await scene.owner.execute(THIS_ONE)
+    await scene.publish(await scene.open_accounts(2))
+    worker = await scene.worker()
+    await scene.assert_equal(worker)
+    await worker.stop()
+    (mark,) = scene.settings.state_dir.glob("balances-0/journal.json")
+    mark.write_bytes(mark.read_bytes().replace(b'"timeline_id":1', b'"timeline_id":7'))
+
+    worker.start()
+
+    assert await worker.exit_code() == 78
+    assert "run `chronos rebuild table` on this machine" in worker.story()
+    await rebuild_table(
+        scene.settings.kafka, scene.names, scene.settings.state_dir, progress=lambda *_: None
+    )
+    worker.start()
+    await scene.until_ready(worker)
+    assert await scene.assert_equal(worker) == {"table"}
