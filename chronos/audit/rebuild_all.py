@@ -10,12 +10,12 @@ are from before a restore and some from after it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 
-from chronos.audit.rebuild import Progress
+from chronos.audit.fill_from_topic import Source, Topic, chosen
+from chronos.audit.rebuild import Progress, RebuildFailed
 from chronos.audit.rebuild_elasticsearch import rebuild_elasticsearch
 from chronos.audit.rebuild_kafka import rebuild_kafka
 from chronos.audit.rebuild_redis import rebuild_redis
@@ -31,25 +31,53 @@ Facts = dict[str, object]
 
 
 async def rebuild_part(
-    part: str, settings: Settings, *, progress: Progress, command: int = BY_ITSELF
+    part: str,
+    settings: Settings,
+    *,
+    progress: Progress,
+    source: Source = Source.AUTO,
+    command: int = BY_ITSELF,
 ) -> Facts:
     """Makes one part anew; see the module of each for what it does and raises."""
     names = Names(settings.namespace)
-    dsn = settings.postgres_dsn
-    work: dict[str, Callable[[], Awaitable[Facts]]] = {
-        "kafka": lambda: rebuild_kafka(settings, progress=progress, command=command),
-        "table": lambda: rebuild_table(
-            settings.kafka, names, settings.state_dir, progress=progress
-        ),
-        "redis": lambda: rebuild_redis(dsn, settings.redis_url, names, progress=progress),
-        "elasticsearch": lambda: rebuild_elasticsearch(
-            dsn, settings.elasticsearch_url, names, progress=progress
-        ),
-    }
-    return await work[part]()
+    if part == "kafka":
+        return await rebuild_kafka(settings, progress=progress, command=command)
+    if part == "table":
+        return await rebuild_table(settings.kafka, names, settings.state_dir, progress=progress)
+    topic = await chosen(
+        source,
+        settings.postgres_dsn,
+        Topic(settings.kafka, names),
+        is_just_made=command == WITH_ALL,
+    )
+    try:
+        facts = await _rebuild_copy(part, settings, progress, topic)
+    except RebuildFailed as fault:
+        if topic is None:
+            raise
+        raise RebuildFailed(
+            f"{fault}\nKafka was read first: `chronos reconcile` tells what is wrong with it, "
+            "and `--from postgresql` does without it."
+        ) from fault
+    return facts | {"read": (Source.KAFKA if topic else Source.POSTGRESQL).value}
 
 
-async def rebuild_all(settings: Settings, *, progress: Progress) -> Facts:
+async def _rebuild_copy(
+    part: str, settings: Settings, progress: Progress, topic: Topic | None
+) -> Facts:
+    names, dsn = Names(settings.namespace), settings.postgres_dsn
+    if part == "redis":
+        return await rebuild_redis(
+            dsn, settings.redis_url, names, progress=progress, topic=topic
+        )
+    return await rebuild_elasticsearch(
+        dsn, settings.elasticsearch_url, names, progress=progress, topic=topic
+    )
+
+
+async def rebuild_all(
+    settings: Settings, *, progress: Progress, source: Source = Source.AUTO
+) -> Facts:
     """Makes every part anew that an earlier run did not come to.
 
     Returns:
@@ -67,7 +95,9 @@ async def rebuild_all(settings: Settings, *, progress: Progress) -> Facts:
         def told(phase: str, done: int, total: int, part: str = part) -> None:
             progress(f"{part}: {phase}", done, total)
 
-        facts[part] = await rebuild_part(part, settings, progress=told, command=WITH_ALL)
+        facts[part] = await rebuild_part(
+            part, settings, progress=told, source=source, command=WITH_ALL
+        )
         done.append(part)
         mark = await checkpoints_mark(settings.postgres_dsn)
         _keep(path, _Note(mark=mark, done=done))

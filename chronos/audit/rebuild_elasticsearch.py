@@ -1,7 +1,8 @@
 """Makes the indices in Elasticsearch anew from the journal, while the mirror goes on.
 
-Phases: make the next generation → fill it → bring it up to one snapshot and prove it equal to
-that → move the aliases, in one step → catch up → say that it is filled.
+Phases: make the next generation → fill it, from the topic if one is given → bring it up to one
+snapshot and prove it equal to that → move the aliases, in one step → catch up → say that it is
+filled.
 
 What the mirror wrote to the old indices before the aliases moved was committed before they
 moved. So catching up compares the new indices with the journal as it is afterwards and adds
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chronos.audit.copies import ElasticsearchCopy
+from chronos.audit.fill_from_topic import Topic, fill_from_topic
 from chronos.audit.rebuild import (
     Progress,
     RebuildFailed,
@@ -40,9 +42,16 @@ from chronos.wire.topics import Names
 
 
 async def rebuild_elasticsearch(
-    dsn: str, url: str, names: Names, *, progress: Progress
+    dsn: str, url: str, names: Names, *, progress: Progress, topic: Topic | None = None
 ) -> dict[str, object]:
     """Makes both indices anew and has them take over.
+
+    Args:
+        dsn: PostgreSQL.
+        url: Elasticsearch.
+        names: The names of the namespace.
+        progress: Told how far it is.
+        topic: Where events are read first; None: in PostgreSQL alone.
 
     Returns:
         What was done, in figures and names.
@@ -56,7 +65,7 @@ async def rebuild_elasticsearch(
     mirror = ElasticsearchMirror(url, names)
     try:
         async with alone(dsn, f"elasticsearch of {names.namespace}"):
-            return await _rebuild(dsn, mirror, names, progress)
+            return await _rebuild(dsn, mirror, Tally(progress), names, topic)
     finally:
         await mirror.close()
 
@@ -75,14 +84,13 @@ async def drop_old_indices(url: str, names: Names) -> list[str]:
 
 
 async def _rebuild(
-    dsn: str, mirror: ElasticsearchMirror, names: Names, progress: Progress
+    dsn: str, mirror: ElasticsearchMirror, tally: Tally, names: Names, topic: Topic | None
 ) -> dict[str, object]:
     generations = Generations(mirror.client, names)
-    tally = Tally(progress)
     facts: dict[str, object] = {"went_on": True, "kept": []}
     if not await generations.is_catching_up():
         await generations.begin()
-        facts = {"went_on": False} | await _fill_and_prove(dsn, mirror, names, tally)
+        facts = {"went_on": False} | await _fill_and_prove(dsn, mirror, tally, names, topic)
         facts["kept"] = await generations.switch()
     async with open_pages(dsn) as pages:
         current = _Indices(mirror.entries, mirror.accounts)
@@ -93,11 +101,13 @@ async def _rebuild(
 
 
 async def _fill_and_prove(
-    dsn: str, mirror: ElasticsearchMirror, names: Names, tally: Tally
+    dsn: str, mirror: ElasticsearchMirror, tally: Tally, names: Names, topic: Topic | None
 ) -> dict[str, object]:
     entries = EntryIndex(mirror.client, next_alias(names.entries_alias))
     accounts = AccountIndex(mirror.client, next_alias(names.accounts_alias))
     shadow = _Indices(entries, accounts)
+    if topic is not None:
+        await fill_from_topic(topic, shadow, tally)
     async with open_pages(dsn) as pages:
         await bring_up_all(shadow, pages, tally, phase="filling")
     async with open_pages_at_once(dsn) as (pages, scan):

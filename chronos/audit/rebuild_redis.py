@@ -1,7 +1,8 @@
 """Makes the balances in Redis anew from the journal, while they are read and written.
 
-Phases: fill a new generation of keys → bring it up to one snapshot and prove it equal to that →
-have it take over, key by key → set aside what the journal does not know.
+Phases: fill a new generation of keys, from the topic if one is given → bring it up to one
+snapshot and prove it equal to that → have it take over, key by key → set aside what the journal
+does not know.
 
 Just before an account takes over, its new hash is brought up to the journal once more. So a
 current hash that is newer still was written by a worker in that instant, and stays; one that
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from chronos.audit.copies import RedisCopy
+from chronos.audit.fill_from_topic import Topic, fill_from_topic
 from chronos.audit.rebuild import (
     Progress,
     RebuildFailed,
@@ -42,9 +44,16 @@ from chronos.wire.topics import Names
 
 
 async def rebuild_redis(
-    dsn: str, url: str, names: Names, *, progress: Progress
+    dsn: str, url: str, names: Names, *, progress: Progress, topic: Topic | None = None
 ) -> dict[str, object]:
     """Makes all balances anew and has them take over.
+
+    Args:
+        dsn: PostgreSQL.
+        url: Redis.
+        names: The names of the namespace.
+        progress: Told how far it is.
+        topic: Where events are read first; None: in PostgreSQL alone.
 
     Returns:
         What was done, in figures.
@@ -59,7 +68,7 @@ async def rebuild_redis(
     mirror = RedisMirror(url, names, generation=NEW)
     try:
         async with alone(dsn, f"redis of {names.namespace}"):
-            return await _Rebuild(dsn, switch, mirror, Tally(progress)).run()
+            return await _Rebuild(dsn, switch, mirror, Tally(progress)).run(topic)
     finally:
         await mirror.close()
         await switch.close()
@@ -90,11 +99,11 @@ class _Rebuild:
         self._shadow = _Balances(mirror)
         self._tally = tally
 
-    async def run(self) -> dict[str, object]:
+    async def run(self, topic: Topic | None) -> dict[str, object]:
         """Goes through all phases that are left."""
         facts: dict[str, object] = {"went_on": True}
         if not await self._switch.is_under_way():
-            facts = {"went_on": False, "proved": await self._fill_and_prove()}
+            facts = {"went_on": False, "proved": await self._fill_and_prove(topic)}
             await self._switch.begin()
         async with open_pages(self._dsn) as pages:
             facts["took_over"] = await self._take_over(pages)
@@ -102,8 +111,10 @@ class _Rebuild:
         await self._switch.end()
         return facts | {"folded": self._tally.events}
 
-    async def _fill_and_prove(self) -> dict[str, int]:
+    async def _fill_and_prove(self, topic: Topic | None) -> dict[str, int]:
         try:
+            if topic is not None:
+                await fill_from_topic(topic, self._shadow, self._tally)
             async with open_pages(self._dsn) as pages:
                 await bring_up_all(self._shadow, pages, self._tally, phase="filling")
             async with open_pages_at_once(self._dsn) as (pages, scan):

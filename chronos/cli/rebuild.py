@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from chronos.assembly.servers_only import servers_only
+from chronos.audit.fill_from_topic import Source
 from chronos.audit.rebuild import Progress as Told
 from chronos.audit.rebuild_all import rebuild_all, rebuild_part
 from chronos.audit.rebuild_elasticsearch import drop_old_indices
@@ -38,6 +39,15 @@ LINE_EVERY_S = 5.0
 
 drop_option = click.option(
     "--drop-old", is_flag=True, help="Only delete what earlier rebuilds replaced and kept."
+)
+source_option = click.option(
+    "--from",
+    "source",
+    type=click.Choice([one.value for one in Source]),
+    default=Source.AUTO.value,
+    show_default=True,
+    help="Where events are read first: Kafka spares PostgreSQL, which proves the copy in any "
+    "case; auto reads Kafka where its topic is whole.",
 )
 
 
@@ -59,12 +69,18 @@ def command() -> None:
 def _target(name: str, text: str, *, drop: bool) -> None:
     """Adds the command of a target; its help is `text`."""
 
-    def act(data: Path | None, *, as_json: bool, drop_old: bool = False) -> None:
+    def act(
+        data: Path | None,
+        *,
+        as_json: bool,
+        drop_old: bool = False,
+        source: str = Source.AUTO.value,
+    ) -> None:
         quiet_libraries()
         work = _dropped(name, data, as_json=as_json) if drop_old else None
-        run(work or _rebuilt(name, data, as_json=as_json), as_json=as_json)
+        run(work or _rebuilt(name, data, Source(source), as_json=as_json), as_json=as_json)
 
-    decorated = instance_options(drop_option(act) if drop else act)
+    decorated = instance_options(source_option(drop_option(act)) if drop else act)
     command.command(name=name, help=text)(decorated)
 
 
@@ -81,14 +97,14 @@ _target(
 )
 
 
-async def _rebuilt(name: str, data: Path | None, *, as_json: bool) -> None:
+async def _rebuilt(name: str, data: Path | None, source: Source, *, as_json: bool) -> None:
     async with _opened(data) as settings:
         started_s = time.monotonic()
         with shown_progress() as told:
             if name == "all":
-                facts = await rebuild_all(settings, progress=told)
+                facts = await rebuild_all(settings, progress=told, source=source)
             else:
-                facts = await rebuild_part(name, settings, progress=told)
+                facts = await rebuild_part(name, settings, progress=told, source=source)
         seconds = time.monotonic() - started_s
     if as_json:
         print_json({"rebuilt": name, "seconds": round(seconds, 3), **facts})

@@ -3,6 +3,7 @@
 import pytest
 
 from chronos.audit import rebuild_all as module
+from chronos.audit.fill_from_topic import Source
 from chronos.audit.rebuild_all import PARTS, rebuild_all
 from chronos.errors import Unavailable
 from chronos.settings import Settings
@@ -18,8 +19,8 @@ class Parts:
         self.mark = "first"
         self.released_after = None
 
-    async def rebuild_part(self, part, settings, *, progress, command):
-        assert command == WITH_ALL
+    async def rebuild_part(self, part, settings, *, progress, source, command):
+        assert (source, command) == (Source.AUTO, WITH_ALL)
         assert settings.namespace == "chronos"
         if part == self.fails_at:
             raise Unavailable(part, "gone")
