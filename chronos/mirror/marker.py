@@ -7,15 +7,13 @@ which run of the server took it; when either is gone, the copy has to be filled 
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
-from chronos.errors import Unavailable
+from chronos.mirror.redis import deadline
 from chronos.wire.topics import Names
 
 _DEADLINE_S = 1.0
@@ -77,10 +75,5 @@ class FilledMark:
         return str((await self._client.info("server"))["run_id"])
 
     async def _ask(self, question: Any) -> Any:
-        try:
-            async with asyncio.timeout(_DEADLINE_S):
-                return await question
-        except TimeoutError as error:
-            raise Unavailable("redis", f"no answer within {_DEADLINE_S:g} s") from error
-        except (RedisError, OSError) as error:
-            raise Unavailable("redis", f"{type(error).__name__}: {error}") from error
+        async with deadline(_DEADLINE_S):
+            return await question

@@ -33,6 +33,7 @@ READ_BALANCES_MAX = 500
 _READ_DEADLINE_S = 1.0
 WRITE_DEADLINE_S = 5.0
 _CONNECTIONS_MAX = 16
+_CLOSED = "the handler is closed"
 
 # KEYS[1] the account's hash; ARGV[1] the version; ARGV[2] field, value, field, value ... as one
 # MessagePack array: thirty arguments would cost the sender six times as much. Versions are far
@@ -233,3 +234,8 @@ async def deadline(seconds: float) -> AsyncIterator[None]:
         raise Unavailable("redis", f"no answer within {seconds:g} s") from error
     except (RedisError, OSError) as error:
         raise Unavailable("redis", f"{type(error).__name__}: {error}") from error
+    except RuntimeError as error:
+        # What uvloop, other than asyncio, says of a write after the server's reset.
+        if _CLOSED not in str(error):
+            raise
+        raise Unavailable("redis", "the connection was reset") from error
