@@ -33,6 +33,7 @@ from chronos.chaos.report import Mark, Report, count
 from chronos.chaos.sampling import Sample, Sources, sampling
 from chronos.chaos.scene import Scene
 from chronos.chaos.schedule import narrowed, plan
+from chronos.chaos.small_disk import SmallDisk
 from chronos.chaos.verdict import Verdict
 from chronos.chaos.workload import NoLoad, Workload
 from chronos.chaos.wounds import Wounds
@@ -97,7 +98,13 @@ async def run_chaos(
     # A server of somebody else is not for us to hurt.
     ours = {name: text for name, text in environment.items() if not name.startswith(PREFIX)}
     ours |= {name: environment[name] for name in _OF_THE_MACHINE if name in environment}
-    scene = Scene(order.folder, environment=ours, report=news, launches=order.launches)
+    scene = Scene(
+        order.folder,
+        environment=ours,
+        report=news,
+        launches=order.launches,
+        disk=SmallDisk(order.profile.disk_bytes),
+    )
     async with scene:
         run = _Run(order, scene, wounds, notes, news)
         await run.all_of(chosen)

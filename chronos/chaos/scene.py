@@ -25,7 +25,11 @@ from chronos.assembly.wiring import Wiring
 from chronos.chaos import process_tree
 from chronos.chaos.clock_shift import ClockOffset
 from chronos.chaos.links import Links
+from chronos.chaos.readers.primary import Primary
+from chronos.chaos.small_disk import SmallDisk
 from chronos.embedded.addresses import Addresses
+from chronos.embedded.folder import LOCK_NAME, DataFolder
+from chronos.embedded.machine import Machine
 from chronos.embedded.ports import Ports, free_block
 from chronos.embedded.report import Report
 from chronos.embedded.supervisor import Plan
@@ -47,6 +51,9 @@ class Scene:
             or its role, as `Wiring` says. By default those of `CLOCKED` come up under clocks
             that a fault can set; who replaces that may call `clock.shift_this_process`.
         balances: Balances workers at the start.
+        disk: Where PostgreSQL's data lies, if this machine can mount it; it is entered by the
+            thread that starts the scene, which is to have started nothing before. None: beside
+            the rest.
     """
 
     def __init__(
@@ -57,12 +64,14 @@ class Scene:
         report: Report | None = None,
         launches: Mapping[str, tuple[str, ...]] | None = None,
         balances: int = 1,
+        disk: SmallDisk | None = None,
     ):
         self.folder = folder
         self._environment = environment
         self._report = report
         self._launches = launches or {}
         self._balances = balances
+        self.disk = disk
         self._added: dict[str, Plan] = {}
         self._paused: dict[str, tuple[int, ...]] = {}
         self._stack = AsyncExitStack()
@@ -244,6 +253,8 @@ class Scene:
         return loop.time() - began
 
     async def _start(self) -> None:
+        if self.disk is not None:
+            self._mount(self.disk)
         base = free_block()
         apart = free_block()
         while apart == base:
@@ -266,7 +277,28 @@ class Scene:
             wiring=wiring,
         )
         await self._stack.enter_async_context(self._pipeline)
+        if self.disk is not None and not self.disk.reason:
+            await Primary(self.addresses.postgres).change_setting(
+                "max_wal_size", f"{self.disk.wal_bytes_max >> 20}MB"
+            )
         self._stack.callback(self._resume_all)
+
+    def _mount(self, disk: SmallDisk) -> None:
+        """Puts PostgreSQL on a disk of its own; where that fails, the disk says why."""
+        disk.reason = disk.impossible()
+        if disk.reason:
+            return
+        machine = Machine.detect(self._environment)
+        data = DataFolder(self.folder / "pipeline")
+        data.make(machine.run_as)
+        # The mark by which the pipeline knows the folder for its own.
+        (data.path / LOCK_NAME).touch()
+        try:
+            disk.mount(data.server("postgres", machine.run_as), machine.run_as)
+        except EmbeddedFault as fault:
+            disk.reason = str(fault)
+        else:
+            self._stack.callback(disk.unmount)
 
     def _resume_all(self) -> None:
         for name in tuple(self._paused):

@@ -14,7 +14,7 @@ from pathlib import Path
 from chronos.embedded.machine import RunAs, account_name, make_open, reaches
 from chronos.errors import EmbeddedFault
 
-_LOCK_NAME = "chronos.lock"
+LOCK_NAME = "chronos.lock"
 _STAND_IN_LINK = "servers"
 _STAND_INS = Path("/var/lib/chronos-servers")
 _CLEANING_S = 15.0
@@ -113,7 +113,7 @@ class DataFolder:
             self.path.mkdir(parents=True)
             if run_as is not None:
                 self.path.chmod(0o755)
-        elif not (self.path / _LOCK_NAME).exists() and any(self.path.iterdir()):
+        elif not (self.path / LOCK_NAME).exists() and any(self.path.iterdir()):
             raise EmbeddedFault(
                 f"{self.path} holds files that are not of Chronos: choose an empty or a new "
                 "folder with --data."
@@ -143,7 +143,7 @@ class FolderLock:
     """Holds a data folder for one instance; `fd` is inherited by the watchdog alone."""
 
     def __init__(self, folder: DataFolder):
-        self._path = folder.path / _LOCK_NAME
+        self._path = folder.path / LOCK_NAME
         self.fd = -1
 
     async def take(self) -> None:

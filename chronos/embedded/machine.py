@@ -207,12 +207,24 @@ def check_memory() -> None:
     Raises:
         EmbeddedFault: Less than 1.5 GiB are available.
     """
-    available = _available_memory()
+    available = available_memory()
     if available is not None and available < MEMORY_BYTES_MIN:
         raise EmbeddedFault(
             f"Only {available >> 20} MiB of memory are available and the four servers need "
             f"{MEMORY_BYTES_MIN >> 20} MiB: close other programs and start again."
         )
+
+
+def available_memory() -> int | None:
+    """Gives the bytes of memory that programs may still take; None where that is not told."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None  # Not Linux: the servers say themselves what they miss.
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    return None
 
 
 def check_disk(folder: Path) -> None:
@@ -257,14 +269,3 @@ def _open_for_reading(tree: Path) -> None:
             path = Path(folder, file)
             if not path.is_symlink():
                 path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-
-
-def _available_memory() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None  # Not Linux: the servers say themselves what they miss.
-    for line in lines:
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) << 10
-    return None

@@ -73,6 +73,11 @@ class Doors:
         url = f"{self._addresses.query}/v1/accounts/{account_id}/entries?limit=1"
         return await self._ask("GET", url)
 
+    async def first_event(self, account_id: str) -> Reply:
+        """Reads an account's first event from the journal."""
+        url = f"{self._addresses.api}/v1/accounts/{account_id}/events?limit=1"
+        return await self._ask("GET", url)
+
     async def _ask(
         self,
         method: str,

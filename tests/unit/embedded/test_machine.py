@@ -106,14 +106,14 @@ def test_a_program_in_reach_is_used_where_it_is(tmp_path):
 
 
 def test_too_little_memory_is_said_with_both_numbers(monkeypatch):
-    monkeypatch.setattr(machines, "_available_memory", lambda: 700 << 20)
+    monkeypatch.setattr(machines, "available_memory", lambda: 700 << 20)
 
     with pytest.raises(EmbeddedFault, match=r"Only 700 MiB .* need 1536 MiB"):
         check_memory()
 
 
 def test_an_unknown_amount_of_memory_is_no_fault(monkeypatch):
-    monkeypatch.setattr(machines, "_available_memory", lambda: None)
+    monkeypatch.setattr(machines, "available_memory", lambda: None)
 
     check_memory()
 
