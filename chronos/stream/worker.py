@@ -13,11 +13,14 @@ import faust
 import structlog
 
 from chronos.errors import ChronosError
+from chronos.stream.sleep_guard import Slept
 
 if TYPE_CHECKING:
     from chronos.stream.app import ChronosApp
 
 EXIT_CRASHED = 1
+SLEPT_LEAVES_S = 2.0
+"""Time for the stop of a process that slept: its partitions are others' already."""
 _log = structlog.get_logger(room="stream")
 
 
@@ -25,7 +28,8 @@ class ChronosWorker(faust.Worker):
     """Runs one app in this process.
 
     Exit codes: 0 after a stop by signal, 70 a broken invariant, 78 an unsafe or wrong setting,
-    1 any other crash, and a stop that took longer than the setting `drain_s`.
+    1 any other crash, and a stop that took longer than the setting `drain_s`, or than
+    `SLEPT_LEAVES_S` where there is nothing to drain.
     """
 
     def __init__(self, app: ChronosApp, *services: Any, **options: Any):
@@ -61,14 +65,26 @@ class ChronosWorker(faust.Worker):
     def _begin_countdown(self) -> None:
         # A thread, because a blocked loop could not end itself. A crash keeps its own code.
         if self._last_resort is None:
-            self._last_resort = threading.Timer(self._drain_s, self._leave_hard)
+            stop_s = stop_s_of(self._reason(), self._drain_s)
+            self._last_resort = threading.Timer(stop_s, self._leave_hard, (stop_s,))
             self._last_resort.daemon = True
             self._last_resort.start()
 
-    def _leave_hard(self) -> None:
-        reason = self.app.crash_reason or self.crash_reason
-        _log.error("worker_stop_forced", drain_s=self._drain_s)
-        os._exit(exit_code_of(reason))
+    def _leave_hard(self, stop_s: float) -> None:
+        _log.error("worker_stop_forced", stop_s=stop_s)
+        os._exit(exit_code_of(self._reason()))
+
+    def _reason(self) -> BaseException | None:
+        return self.app.crash_reason or self.crash_reason
+
+
+def stop_s_of(reason: BaseException | None, drain_s: float) -> float:
+    """Tells how long a stop for this reason may take.
+
+    A process that slept through its session cannot commit, and waits for what others have in
+    hand by now; while it waits, nobody starts it again.
+    """
+    return min(drain_s, SLEPT_LEAVES_S) if isinstance(reason, Slept) else drain_s
 
 
 def exit_code_of(reason: BaseException | None) -> int:

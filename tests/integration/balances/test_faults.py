@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 from chronos.mirror.redis import RedisMirror
 from tests.integration.balances.harness import Scene, until
 
 ACCOUNTS = 40
 SEED = 7
+SLEEPER_LEAVES_S = 10.0
+"""It has nothing to finish; 20 s were its drain."""
 
 
 async def pay_around(scene: Scene, transfers: int) -> None:
@@ -156,7 +159,9 @@ async def test_a_worker_that_slept_through_its_session_harms_nothing(scene: Scen
     await scene.until_owner_of_all(first)
     assert await scene.assert_equal(first) == {"table"}
     second.thaw()
+    woken_s = time.monotonic()
     assert await second.exit_code() == 1, second.story()
+    assert time.monotonic() - woken_s < SLEEPER_LEAVES_S, second.story()
     second.start()
     await pay_around(scene, 400)
     await scene.until_ready(second)
