@@ -56,10 +56,21 @@ async def read_views(query: str, api_key: str, account_ids: Sequence[str]) -> Co
                     flaws.append(f"the view of {name} cannot be read: {error}")
 
         # They share the iterator: whoever is free takes the next account.
-        async with asyncio.TaskGroup() as group:
-            for _ in range(ASKED_AT_ONCE):
-                group.create_task(ask(names))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(ASKED_AT_ONCE):
+                    group.create_task(ask(names))
+        except* (aiohttp.ClientError, TimeoutError) as troubles:
+            # All of them meet the same trouble; one tells of it.
+            raise _first(troubles) from None
     return Copies(name="the view", accounts=accounts, flaws=tuple(flaws))
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    one: BaseException = group
+    while isinstance(one, BaseExceptionGroup):
+        one = one.exceptions[0]
+    return one
 
 
 def copy_of(raw: bytes) -> Copy:

@@ -2,6 +2,7 @@
 
 import uuid
 
+import aiohttp
 import pytest
 
 from chronos.chaos.checkers.convergence import convergence
@@ -140,6 +141,11 @@ async def test_the_copies_are_read_and_equal_the_journal(estate: Estate, stored)
     assert judged.looked_at == 3 * len(PEOPLE)
     assert all(copy.hash for copy in (*cached.accounts.values(), *documents.accounts.values()))
     assert {copy.source for copy in shown.accounts.values()} == {"table"}
+
+
+async def test_a_query_side_that_does_not_answer_is_told_as_such():
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await views.read_views("http://127.0.0.1:1", "none", PEOPLE)
 
 
 async def test_what_is_wrong_in_a_copy_is_found(estate: Estate, stored):  # noqa: F811

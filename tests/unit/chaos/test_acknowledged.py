@@ -105,6 +105,23 @@ def test_a_balance_that_the_journal_does_not_have_is_found(town):
     assert any("was told of accounts ['alice'], changed ['alice', 'bank']" in w for w in found)
 
 
+def test_a_position_that_is_not_its_last_events_is_found(town):
+    reply_with(named(town, "t2"), position=1)
+
+    found = no_lost_ack(town.journal(), town.history).violations
+    last = max(
+        e.position for es in town.journal().accounts.values() for e in es if e.key == "t2"
+    )
+    assert any(w.endswith(f"was told position 1, its last event is at {last}") for w in found)
+
+
+def test_an_acknowledgement_that_is_no_receipt_is_found(town):
+    answer_with(named(town, "t2"), reply='{"id":"t2"}')
+
+    found = no_lost_ack(town.journal(), town.history).violations
+    assert any("its answer cannot be read" in what for what in found)
+
+
 def test_an_unknown_command_may_be_there_or_not(town):
     unknown(named(town, "t4"))
 
