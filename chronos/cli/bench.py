@@ -15,8 +15,9 @@ import click
 import msgspec
 
 from chronos.assembly.servers_only import servers_on
+from chronos.audit.fill_from_topic import Source
 from chronos.bench.history import HistoryPlan, HistoryReport, measure_history
-from chronos.bench.rebuilding import RebuildReport, measure_rebuild
+from chronos.bench.rebuilding import RebuildPlan, RebuildReport, measure_rebuild
 from chronos.bench.stack import write_side
 from chronos.bench.transfers import TransfersPlan, TransfersReport, measure_transfers
 from chronos.cli.show import print_fields, print_table
@@ -164,21 +165,31 @@ def _show_history(report: HistoryReport) -> None:
     help="Length of the journal, about.",
 )
 @click.option(
+    "--from",
+    "source",
+    type=click.Choice([one.value for one in Source]),
+    default=Source.AUTO.value,
+    show_default=True,
+    help="Where Redis and Elasticsearch are filled from.",
+)
+@click.option(
     "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write it here too."
 )
-def rebuild(*, events: int, file: Path | None) -> None:
-    """Measure how fast Kafka, Redis and Elasticsearch are made anew from the journal."""
+def rebuild(*, events: int, source: str, file: Path | None) -> None:
+    """Measure how fast everything after PostgreSQL is made anew from the journal."""
     quiet_libraries()
+    plan = RebuildPlan(events=events, source=Source(source), environment=ENVIRONMENT)
     with _folder() as folder:
-        report = asyncio.run(_measure_rebuild(events, folder))
+        report = asyncio.run(_measure_rebuild(plan, folder))
     print()
     print_table(
-        ("rebuild", "events", "seconds", "events a second", "MiB at most"),
+        ("rebuild", "from", "events", "seconds", "of processor", "events a second", "MiB"),
         [msgspec.structs.astuple(figures) for figures in report.rebuilds],
     )
     print()
     print_fields(
         [
+            ("seconds in all", f"{report.seconds:,.1f}"),
             ("load", _words(report.load)),
             ("PostgreSQL", _words(report.postgresql)),
             ("machine", _words(report.machine)),
@@ -188,10 +199,10 @@ def rebuild(*, events: int, file: Path | None) -> None:
     _keep(report, file)
 
 
-async def _measure_rebuild(events: int, folder: Path) -> RebuildReport:
+async def _measure_rebuild(plan: RebuildPlan, folder: Path) -> RebuildReport:
     with Screen() as screen:
         async with servers_on(DataFolder(folder), ENVIRONMENT, screen) as settings:
-            return await measure_rebuild(settings, events, clock=SystemClock(), say=screen.say)
+            return await measure_rebuild(settings, plan, clock=SystemClock(), say=screen.say)
 
 
 def _keep(report: msgspec.Struct, file: Path | None) -> None:
