@@ -1,0 +1,386 @@
+"""What the product's agents see of Faust: an app, streams, a channel and the table's storage.
+
+A stream hands out what its group has assigned, partitions mixed as chance has it, and now and
+then a record twice, unreadable, or not at all (if a later one of its account shows the gap).
+Offsets are committed up to the first record that is not acknowledged. A member that loses
+partitions finishes what it has in hand if it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+
+from chronos.settings import Settings
+from chronos.stream.liveness import Liveness
+from chronos.wire.balance import Balance, decode_balance, encode_balance
+from chronos.wire.topics import Names
+from tables.store import VersionedStore
+from tests.simulation.kafka import BEAT_S, SESSION_S, FakeKafka, Group, Record
+from tests.simulation.loop import Process, current
+from tests.simulation.world import World
+
+COMMIT_S = 0.5
+BUFFER_MAX = 100
+_UNREADABLE = b"\xff\xfe"
+_DRAIN_S = 2.0
+
+
+class Signal:
+    """Calls who has connected."""
+
+    def __init__(self) -> None:
+        self._called: list[Callable[..., Awaitable[None]]] = []
+
+    def connect(self, call: Callable[..., Awaitable[None]]) -> None:
+        self._called.append(call)
+
+    async def send(self) -> None:
+        for call in self._called:
+            await call()
+
+
+class Channel(asyncio.Queue[Any]):
+    """A channel in memory; what lies in it is lost in a rebalance."""
+
+    def __aiter__(self) -> Channel:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self.get()
+
+    def clear(self) -> None:
+        while not self.empty():
+            self.get_nowait()
+
+
+class SimApp:
+    """One worker's app."""
+
+    def __init__(self, world: World, kafka: FakeKafka, settings: Settings, role: str):
+        self.world, self.kafka, self.settings, self.role = world, kafka, settings, role
+        self.names = Names(settings.namespace)
+        self.liveness = Liveness(clock_s=asyncio.get_running_loop().time)
+        self.batch_given_up = asyncio.Event()
+        self.should_stop = False
+        self.conf = SimpleNamespace(broker_session_timeout=SESSION_S)
+        self.producer = kafka.producer()
+        self.consumer = SimpleNamespace(assignment=self._assignment)
+        self.on_partitions_revoked = Signal()
+        self.on_rebalance_complete = Signal()
+        self.on_before_shutdown = Signal()
+        self.table: SimTable | None = None
+        self.ends_with: asyncio.Future[BaseException] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._process = current() or Process("nobody")
+        self._resources: list[Any] = []
+        self._agents: list[tuple[Any, Callable[..., Awaitable[None]]]] = []
+        self._channels: list[Channel] = []
+        self._streams: list[SimStream] = []
+
+    # What the product calls.
+
+    def add_resource(self, resource: Any) -> None:
+        self._resources.append(resource)
+
+    def add_future(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._process.spawn(self._watched(work))
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def crash(self, reason: BaseException) -> None:
+        if not self.ends_with.done():
+            self.ends_with.set_result(reason)
+
+    def channel(self, *, maxsize: int) -> Channel:
+        self._channels.append(Channel(maxsize))
+        return self._channels[-1]
+
+    def topic(self, name: str, *, partitions: int | None = None, **_: Any) -> SimpleNamespace:
+        return SimpleNamespace(name=name, partitions=partitions or self.settings.partitions)
+
+    def agent(self, source: Any, **_: Any) -> Callable[..., Any]:
+        def take(function: Any) -> Any:
+            self._agents.append((source, function))
+            return function
+
+        return take
+
+    # What stands for the Faust worker.
+
+    async def run(self) -> BaseException:
+        """Runs until something ends the worker; gives what did."""
+        for resource in self._resources:
+            await resource.open()
+        for source, function in self._agents:
+            if isinstance(source, Channel):
+                self.add_future(function(source))
+                continue
+            stream = SimStream(self, source.name, source.partitions)
+            self._streams.append(stream)
+            self.add_future(function(stream))
+            self.add_future(stream.follow())
+        return await self.ends_with
+
+    async def revoked(self) -> None:
+        await self.on_partitions_revoked.send()
+        for channel in self._channels:
+            channel.clear()
+
+    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it is ends the worker
+            await self.crash(error)
+
+    def _assignment(self) -> set[TP]:
+        return {TP(s.topic, number) for s in self._streams for number in s.assigned}
+
+
+class SimStream:
+    """One agent's records, taken in batches and acknowledged by the batch."""
+
+    def __init__(self, app: SimApp, topic: str, partitions: int):
+        self.topic = topic
+        self.assigned: frozenset[int] = frozenset()
+        self._app = app
+        self._kafka = app.kafka
+        self._member = f"{app.role}-{app.settings.slot}"
+        self._group = Group.of(app.kafka, f"{app.role}/{topic}", topic, partitions)
+        self._generation = -1
+        self._chance = app.world.chance(f"stream/{self._member}/{topic}/{app.kafka.producers}")
+        self._positions: dict[int, int] = {}
+        self._done: dict[int, set[int]] = {}
+        self._upto: dict[int, int] = {}
+        self._buffer: list[Any] = []
+        self._in_hand: list[Any] = []
+        self._filled = asyncio.Event()
+        self._news: asyncio.Future[None] | None = None
+
+    # What `consume` calls.
+
+    def noack(self) -> SimStream:
+        return self
+
+    def noack_take(self, most: int, *, within: float) -> SimStream:
+        self._most, self._within_s = most, within
+        return self
+
+    def __aiter__(self) -> SimStream:
+        return self
+
+    async def __anext__(self) -> list[Any]:
+        self._in_hand = []
+        while not self._buffer:
+            self._filled.clear()
+            await self._filled.wait()
+        if len(self._buffer) < self._most:
+            await asyncio.sleep(self._within_s)
+        most = 1 + int(self._chance.random() * self._most)
+        self._in_hand, self._buffer = self._buffer[:most], self._buffer[most:]
+        return self._in_hand or await self.__anext__()
+
+    # What stands for Faust's consumer.
+
+    async def follow(self) -> None:
+        """Joins the group and follows what it says."""
+        is_new = True
+        self._app.add_future(self._fetch())
+        self._app.add_future(self._commit())
+        while True:
+            generation = await self._group.beat(self._member)
+            if is_new or generation != self._generation:
+                await self._rejoin(is_new=is_new)
+                is_new = False
+            await asyncio.sleep(BEAT_S)
+
+    async def _rejoin(self, *, is_new: bool) -> None:
+        if self.assigned:
+            await self._drain()
+            await self._app.revoked()
+        self.assigned = frozenset()
+        generation, assigned = await self._group.join(self._member, is_new=is_new)
+        if self._app.table is not None:
+            await self._app.table.recover(assigned)
+        self._generation = generation
+        for partition in assigned:
+            offset = self._group.committed.get(partition, 0)
+            self._positions[partition] = self._upto[partition] = offset
+            self._done[partition] = set()
+        self.assigned = assigned
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+        self._app.world.trace(f"{self.topic} assigned {sorted(assigned)} in {generation}")
+        await self._app.on_rebalance_complete.send()
+
+    async def _drain(self) -> None:
+        self._buffer.clear()
+        deadline = asyncio.get_running_loop().time() + _DRAIN_S
+        while self._in_hand and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - the condition is the fake's own state
+            await asyncio.sleep(0.02)
+        await self._send_offsets()
+
+    async def _commit(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_S)
+            await self._send_offsets()
+
+    async def _send_offsets(self) -> None:
+        offsets = {}
+        for partition in sorted(self.assigned):
+            done = self._done[partition]
+            while self._upto[partition] in done:
+                done.discard(self._upto[partition])
+                self._upto[partition] += 1
+            offsets[partition] = self._upto[partition]
+        if offsets:
+            await self._group.commit(self._member, self._generation, offsets)
+
+    async def _fetch(self) -> None:
+        while True:
+            waiting = [
+                number
+                for number in sorted(self.assigned)
+                if self._positions[number] < len(self._kafka.log((self.topic, number)))
+            ]
+            if not waiting:
+                self._news = self._kafka.news()
+                await self._news
+                continue
+            if len(self._buffer) >= BUFFER_MAX:
+                await asyncio.sleep(0.05)
+                continue
+            await self._kafka.network.travel()
+            await self._kafka.until_up()
+            partition = waiting[int(self._chance.random() * len(waiting))]
+            if partition not in self.assigned:
+                continue
+            self._take(partition, 1 + int(self._chance.random() * 20))
+            self._filled.set()
+
+    def _take(self, partition: int, most: int) -> None:
+        log = self._kafka.log((self.topic, partition))
+        first = self._positions[partition]
+        self._positions[partition] = min(first + most, len(log))
+        for offset in range(first, self._positions[partition]):
+            record = log[offset]
+            draw = 1.0 if self._app.world.is_calm else self._chance.random()
+            if draw < 0.01 and self._is_superseded(log, offset):
+                self._app.world.trace(f"{self.topic}/{partition}/{offset} is left out")
+                self._app.world.saw("a record was left out")
+                self._done[partition].add(offset)
+            elif draw < 0.02 and self._is_event(record):
+                self._app.world.trace(f"{self.topic}/{partition}/{offset} is unreadable")
+                self._app.world.saw("a record was unreadable")
+                self._hand(partition, offset, record._replace(value=_UNREADABLE))
+            else:
+                self._hand(partition, offset, record)
+
+    def _hand(self, partition: int, offset: int, record: Record) -> None:
+        message = SimpleNamespace(
+            topic=self.topic,
+            partition=partition,
+            offset=offset,
+            key=record.key,
+            value=record.value,
+            headers=list(record.headers),
+        )
+        done = self._done[partition]
+        self._buffer.append(
+            SimpleNamespace(
+                message=message,
+                key=record.key,
+                value=record.value,
+                headers=dict(record.headers),
+                ack=lambda: done.add(offset),
+            )
+        )
+
+    def _is_event(self, record: Record) -> bool:
+        return self.topic == self._app.names.events and bool(record.headers)
+
+    def _is_superseded(self, log: Sequence[Record], offset: int) -> bool:
+        """Tells whether a later version of the account will show the gap: to the table."""
+        record = log[offset]
+        if self._app.role != "balances" or not self._is_event(record):
+            return False
+        version = _version(record)
+        return any(
+            later.key == record.key and _version(later) > version for later in log[offset + 1 :]
+        )
+
+
+class Disk:
+    """The storage of the table in one slot's folder; it stays when the process is killed."""
+
+    def __init__(self) -> None:
+        self.values: dict[int, dict[bytes, bytes]] = {}
+        self.offsets: dict[int, int] = {}
+
+    def _db_for_partition(self, partition: int) -> dict[bytes, bytes]:
+        return self.values.setdefault(partition, {})
+
+
+class SimTable:
+    """The table `balances`: values on the disk, each sent to the changelog."""
+
+    def __init__(self, app: SimApp, disk: Disk):
+        self._app = app
+        self._disk = disk
+        self._open: frozenset[int] = frozenset()
+        app.table = self
+
+    def read(self, key: bytes, partition: int) -> Balance | None:
+        if partition not in self._open:
+            raise KeyError(partition)
+        value = self._disk._db_for_partition(partition).get(key)
+        return None if value is None else decode_balance(value)
+
+    def write(self, event: Any, balance: Balance) -> asyncio.Future[Any]:
+        key, value = balance.account_id.encode(), encode_balance(balance)
+        partition = event.message.partition
+        self._app.world.trace(f"table {balance.account_id} = {balance.version}")
+        self._disk._db_for_partition(partition)[key] = value
+        place = (self._app.names.balances_changelog, partition)
+        return self._app.producer.send_records(place, [Record(key, value, ())])
+
+    def owned(self) -> list[int]:
+        return sorted(self._open)
+
+    def page(self, partition: int, after: bytes) -> list[Balance]:
+        if partition not in self._open:
+            return []
+        values = self._disk._db_for_partition(partition)
+        return [decode_balance(values[key]) for key in sorted(values) if key > after][:2]
+
+    async def recover(self, assigned: frozenset[int]) -> None:
+        """Opens what is assigned, filled from the changelog, and closes everything else."""
+        self._open = frozenset()
+        changelog = self._app.names.balances_changelog
+        for partition in sorted(assigned):
+            await self._app.kafka.network.travel()
+            await self._app.kafka.until_up()
+            log = self._app.kafka.log((changelog, partition))
+            first, last = self._disk.offsets.get(partition, 0), len(log)
+            newest: dict[Any, int] = {}
+            for record in log[first:last]:
+                message = SimpleNamespace(
+                    partition=partition, key=record.key, value=record.value
+                )
+                # The product's own rule of what a changelog may bring.
+                if VersionedStore._is_news(
+                    self._disk, SimpleNamespace(message=message), newest
+                ):  # type: ignore[arg-type]
+                    self._disk._db_for_partition(partition)[record.key] = record.value
+            self._disk.offsets[partition] = last
+        self._open = assigned
+
+
+def _version(record: Record) -> int:
+    return int(dict(record.headers).get("ce_version", b"0"))

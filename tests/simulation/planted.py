@@ -1,0 +1,178 @@
+"""Bugs that somebody might write, planted by patches: each breaks one rule of the product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import msgspec
+
+import chronos.wire.balance
+from agents import balances
+from agents.balances import BalancesAgent
+from agents.relay import Relay
+from chronos.errors import Unavailable
+from chronos.mirror import accounts
+from chronos.mirror import redis as redis_mirror
+from chronos.store import outbox_statements
+from chronos.store.outbox import ShardHold
+from chronos.store.outbox_cursor import Cursor, Row, Snapshot
+from chronos.store.outbox_reader import Page, ShardReader
+from chronos.stream import consume as consuming
+
+Planting = Callable[[ExitStack], None]
+_BEGINNING = Snapshot(1, 1, ())
+
+
+def _patch(stack: ExitStack, target: Any, name: str, bug: Any) -> None:
+    stack.enter_context(mock.patch.object(target, name, bug))
+
+
+def marks_before_the_ack(stack: ExitStack) -> None:
+    """The relay says that a page is published when it begins to send it."""
+    right = Relay.publish
+
+    async def publish(relay: Relay, page: Page) -> None:
+        page.published.set()
+        page.is_begun = True
+        try:
+            await relay._publisher.publish(page.rows)
+        except Unavailable:
+            page.published.clear()
+            await right(relay, page)
+
+    _patch(stack, Relay, "publish", publish)
+
+
+def polls_by_position(stack: ExitStack) -> None:
+    """The relay asks for rows past the last position that it saw, as `id > last` does."""
+
+    async def page(
+        hold: ShardHold, cursor: Cursor, target: Snapshot, rows_max: int
+    ) -> tuple[list[Row], Cursor]:
+        last = cursor.last_position or 0
+        rows = await hold._rows(
+            outbox_statements.BACKLOG, hold.shard, last, target, _BEGINNING, rows_max
+        )
+        last = rows[-1].position if rows else last
+        return rows, Cursor(snapshot=target, last_position=last)
+
+    _patch(stack, ShardHold, "page", page)
+
+
+def forgets_long_transactions(stack: ExitStack) -> None:
+    """The head has the transactions that began since, not those that were open and ended."""
+    _patch(stack, Snapshot, "ended_since", lambda _new, _old: [])
+
+
+def keeps_the_position_of_a_window(stack: ExitStack) -> None:
+    """A window's last position is kept for the next one, as if it were a watermark."""
+    right = ShardHold.page
+
+    async def page(
+        hold: ShardHold, cursor: Cursor, target: Snapshot, rows_max: int
+    ) -> tuple[list[Row], Cursor]:
+        rows, after = await right(hold, cursor, target, rows_max)
+        known = cursor.last_position or 0
+        if cursor.frozen is None:
+            rows = [row for row in rows if row.position > known]
+        last = max([row.position for row in rows], default=known)
+        return rows, replace(after, last_position=last)
+
+    _patch(stack, ShardHold, "page", page)
+
+
+def reads_on_without_waiting(stack: ExitStack) -> None:
+    """The reader forgets a page that was refused and goes on with the next one."""
+
+    async def settle(reader: ShardReader) -> None:
+        page = reader._on_its_way
+        if page is not None:
+            reader._published, reader._on_its_way = page.after, None
+            reader._published_rows += len(page.rows)
+
+    _patch(stack, ShardReader, "_settle", settle)
+
+
+def folds_without_a_guard(stack: ExitStack) -> None:
+    """The table applies whatever comes, whether it has it already or not."""
+
+    async def take_one(
+        _agent: BalancesAgent, folded: Any, tally: Any, event: Any, head: Any
+    ) -> None:
+        body = event.message.value or b""
+        recorded = balances._decoded(body, head.account_id)
+        if recorded is not None:
+            folded.apply(event, recorded, body, head.digest)
+            tally.applied += 1
+
+    _patch(stack, BalancesAgent, "_take_one", take_one)
+    _patch(stack, chronos.wire.balance, "violation", lambda _before, _event: None)
+    _patch(stack, chronos.wire.balance, "_unlike_its_hold", lambda _before, _event: None)
+    _patch(stack, chronos.wire.balance, "event_hash", _Anything)
+
+
+class _Anything:
+    """Agrees with every hash."""
+
+    def __init__(self, *_: Any):
+        pass
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def acknowledges_first(stack: ExitStack) -> None:
+    """A batch is acknowledged before its effect is there."""
+    right = consuming._apply
+
+    async def apply(app: Any, events: Sequence[Any], how: Any) -> None:
+        for event in events:
+            event.ack()
+        await right(app, events, how)
+
+    _patch(stack, consuming, "_apply", apply)
+
+
+def writes_redis_plainly(stack: ExitStack) -> None:
+    """Redis takes what comes last, not what is newest."""
+    _patch(stack, redis_mirror, "_WRITE_IF_NEWER", b"return redis.call('HSET', ...)")
+    _patch(stack, redis_mirror, "_WRITE_IF_NEWER_SHA", "plain")
+
+
+def indexes_without_a_version(stack: ExitStack) -> None:
+    """Elasticsearch takes what comes last, not what is newest."""
+    right = accounts._to_document
+
+    def to_document(balance: Any) -> Any:
+        document = right(balance)
+        action = msgspec.json.encode({"index": {"_id": balance.account_id}})
+        return replace(document, action=action)
+
+    _patch(stack, accounts, "_to_document", to_document)
+
+
+EVERY: tuple[Planting, ...] = (
+    marks_before_the_ack,
+    polls_by_position,
+    forgets_long_transactions,
+    keeps_the_position_of_a_window,
+    reads_on_without_waiting,
+    folds_without_a_guard,
+    acknowledges_first,
+    writes_redis_plainly,
+    indexes_without_a_version,
+)
+
+
+@contextmanager
+def planted(bug: Planting) -> Iterator[None]:
+    """Has a bug in the product for a while."""
+    with ExitStack() as stack:
+        bug(stack)
+        yield

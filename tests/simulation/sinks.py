@@ -1,0 +1,174 @@
+"""Redis and Elasticsearch in memory, by the few commands that the mirrors send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from elasticsearch import ConnectionError as SearchConnectionError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError
+
+from chronos.mirror import redis as mirror
+from chronos.mirror.indices import FILLED
+from tests.simulation.world import Network, World
+
+# The one script that is known to compare versions; its text is the product's.
+_GUARDED = mirror._WRITE_IF_NEWER
+
+
+class FakeRedis:
+    """The server. It runs the script of the mirror, and any other as a plain write."""
+
+    def __init__(self, world: World):
+        self.server = world.process("redis")
+        self.network = Network(world, "redis", slow=0.1)
+        self.hashes: dict[str, dict[bytes, bytes]] = {}
+        self.strings: dict[str, bytes] = {}
+        self.is_down = False
+        self.run_id = 1
+        self.on_write: Callable[[str, int, int], None] = lambda *_: None
+        self._scripts: dict[str, bytes] = {}
+
+    def client(self, *_: Any, **__: Any) -> FakeRedisClient:
+        return FakeRedisClient(self)
+
+    def flush(self) -> None:
+        self.hashes.clear()
+        self.strings.clear()
+
+    def restart(self) -> None:
+        self.flush()
+        self._scripts.clear()
+        self.run_id += 1
+
+    def load(self, text: bytes, sha: str) -> None:
+        self._scripts[sha] = text
+
+    def evaluate(self, sha: str, key: str, version: int, packed: bytes) -> Any:
+        text = self._scripts.get(sha)
+        if text is None:
+            return NoScriptError("NOSCRIPT No matching script.")
+        stored = self.hashes.get(key)
+        before = 0 if stored is None else int(stored[b"version"])
+        if text == _GUARDED and before >= version:
+            return 0
+        parts = msgspec.msgpack.decode(packed)
+        fields = {name.encode(): value.encode() for name, value in _pairs(parts)}
+        self.hashes.setdefault(key, {}).update(fields)
+        self.on_write(key, before, version)
+        return 1
+
+
+class FakeRedisClient:
+    """A client, and its own pipeline."""
+
+    def __init__(self, redis: FakeRedis):
+        self._redis = redis
+        self._queued: list[tuple[Any, ...]] = []
+
+    def pipeline(self, *, transaction: bool) -> FakeRedisClient:
+        del transaction
+        return FakeRedisClient(self._redis)
+
+    def evalsha(self, sha: str, _keys: int, key: str, version: int, packed: bytes) -> None:
+        self._queued.append((sha, key, version, packed))
+
+    async def execute(self, *, raise_on_error: bool) -> list[Any]:
+        del raise_on_error
+        redis = self._redis
+        answers: list[Any] = await self._ask(
+            lambda: [redis.evaluate(*one) for one in self._queued]
+        )
+        if redis.network.happens(0.02):
+            raise RedisConnectionError("the answer got lost")
+        return answers
+
+    async def script_load(self, text: bytes) -> None:
+        await self._ask(lambda: self._redis.load(text, mirror._WRITE_IF_NEWER_SHA))
+
+    async def ping(self) -> None:
+        await self._ask(lambda: None)
+
+    async def info(self, _section: str) -> dict[str, int]:
+        run_id: int = await self._ask(lambda: self._redis.run_id)
+        return {"run_id": run_id}
+
+    async def set(self, key: str, value: str) -> None:
+        await self._ask(lambda: self._redis.strings.__setitem__(key, value.encode()))
+
+    async def get(self, key: str) -> bytes | None:
+        value: bytes | None = await self._ask(lambda: self._redis.strings.get(key))
+        return value
+
+    async def aclose(self) -> None:
+        await asyncio.sleep(0)
+
+    def _ask(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        redis = self._redis
+
+        def answer() -> Any:
+            if redis.is_down:
+                raise RedisConnectionError("nobody listens")
+            return work()
+
+        return redis.network.ask(redis.server, answer)
+
+
+class FakeElasticsearch:
+    """The server and its client: bulk requests, judged document by document."""
+
+    def __init__(self, world: World):
+        self.server = world.process("elasticsearch")
+        self.network = Network(world, "elasticsearch", slow=0.1)
+        self.documents: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {}
+        self.indices = self
+        self.is_down = False
+
+    async def ensure_indices(self) -> None:
+        await self._ask(lambda: None)
+
+    async def get_mapping(self, *, index: str) -> dict[str, Any]:
+        await self._ask(lambda: None)
+        return {index: {"mappings": {"_meta": {FILLED: True}}}}
+
+    def options(self, **_: Any) -> FakeElasticsearch:
+        return self
+
+    async def bulk(self, *, operations: list[bytes], index: str, **_: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = await self._ask(lambda: self._take(operations, index))
+        if self.network.happens(0.02):
+            raise SearchConnectionError("the answer got lost")
+        return answer
+
+    def _take(self, operations: list[bytes], index: str) -> dict[str, Any]:
+        documents = self.documents.setdefault(index, {})
+        items = []
+        for action, source in _pairs(operations):
+            ((name, how),) = msgspec.json.decode(action).items()
+            status = 429 if self.network.happens(0.01) else _put(documents, name, how, source)
+            error = {} if status < 400 else {"error": {"type": "refused", "reason": "fake"}}
+            items.append({name: {"status": status, **error}})
+        return {"items": items}
+
+    def _ask(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        def answer() -> Any:
+            if self.is_down:
+                raise SearchConnectionError("nobody listens")
+            return work()
+
+        return self.network.ask(self.server, answer)
+
+
+def _put(documents: dict[str, Any], name: str, how: dict[str, Any], source: bytes) -> int:
+    known = documents.get(how["_id"])
+    if known is not None and (name == "create" or how.get("version", known[0] + 1) <= known[0]):
+        return 409
+    documents[how["_id"]] = (how.get("version", 1), msgspec.json.decode(source))
+    return 201
+
+
+def _pairs(parts: list[Any]) -> list[tuple[Any, Any]]:
+    return list(zip(parts[::2], parts[1::2], strict=True))

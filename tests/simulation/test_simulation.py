@@ -1,0 +1,100 @@
+"""The simulation finds nothing in the product, something in every planted bug, and repeats."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.simulation import run
+from tests.simulation.__main__ import told
+from tests.simulation.planted import EVERY, Planting, planted
+from tests.simulation.run import simulate, simulate_many
+
+SEEDS = range(1, 201)
+TRIED_MAX = 40
+JOBS_MAX = 4
+RARE = (
+    "a commit of the relay was lost in a crash",
+    "a holder of a shard was ended",
+    "a member was missed",
+    "a producer gave up",
+    "a record was left out",
+    "a record was published again",
+    "a record was unreadable",
+    "a transaction number was given again",
+    "a window was frozen",
+    "an idle transaction was ended",
+    "an outbox table was emptied",
+    "balances ended by Slept",
+    "the answer to a COMMIT was lost",
+)
+
+
+def test_two_hundred_seeds_keep_every_promise():
+    sightings: Counter[str] = Counter()
+    failed = []
+    for outcome in simulate_many(SEEDS, jobs=min(JOBS_MAX, os.cpu_count() or 1)):
+        sightings += outcome.sightings
+        if outcome.violations:
+            failed += told(outcome)
+
+    assert not failed, "\n".join(failed)
+    assert [what for what in RARE if not sightings[what]] == [], "these never came about"
+
+
+def test_a_seed_gives_the_same_trace_in_any_process():
+    here = [simulate(seed) for seed in (7, 8)]
+    again = [simulate(seed) for seed in (7, 8)]
+    elsewhere = subprocess.run(
+        (sys.executable, "-m", "tests.simulation", "--seed", "7", "--count", "2"),
+        env={**os.environ, "PYTHONHASHSEED": "4711"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout.splitlines()
+
+    assert [one.digest for one in here] == [one.digest for one in again]
+    assert [line.split()[3] for line in elsewhere[:2]] == [one.digest for one in here]
+    assert here[0].digest != here[1].digest
+
+
+@pytest.mark.parametrize("bug", EVERY, ids=lambda bug: bug.__name__)
+def test_a_planted_bug_is_found(bug: Planting):
+    with planted(bug):
+        found = next(
+            (outcome for outcome in map(simulate, SEEDS[:TRIED_MAX]) if outcome.violations),
+            None,
+        )
+
+    assert found is not None, f"{TRIED_MAX} seeds do not notice that {bug.__doc__}"
+    assert simulate(found.seed).violations == [], "the seed fails without the bug too"
+
+
+def test_a_failing_seed_tells_how_to_repeat_it(capsys):
+    with planted(EVERY[0]):
+        outcome = next(one for one in map(simulate, SEEDS) if one.violations)
+        shown = simulate(outcome.seed, print)
+
+    assert (
+        told(outcome)[-1]
+        == f"  replay: python -m tests.simulation --seed {outcome.seed} --trace"
+    )
+    assert shown.digest == outcome.digest
+    assert outcome.violations[0] in capsys.readouterr().out
+
+
+def test_a_run_leaves_the_product_as_it_was():
+    clocks = [run.outbox_poller.monotonic, run.relay.monotonic, run.outbox.asyncpg.connect]
+
+    simulate(1)
+
+    assert clocks == [
+        run.outbox_poller.monotonic,
+        run.relay.monotonic,
+        run.outbox.asyncpg.connect,
+    ]

@@ -1,0 +1,155 @@
+"""What goes wrong: faults at seeded moments, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from chronos.store.pool import LOOKUPS_ONLY
+from tests.simulation.cluster import Cluster, Slot, picked
+from tests.simulation.connection import FakeDriver
+from tests.simulation.kafka import Record
+
+_PAUSE_MAX_S = 1.4
+
+
+class Trouble:
+    """Breaks things, a few at a time."""
+
+    def __init__(self, cluster: Cluster):
+        self._cluster = cluster
+        self._world = cluster.world
+        self._chance = cluster.world.chance("trouble")
+        self._under_way: list[asyncio.Task[None]] = []
+        self.foreign = 0
+        self.counts: dict[str, int] = {}
+
+    async def make(self) -> None:
+        """Makes trouble until it is cancelled."""
+        faults = self._faults()
+        names = list(faults)
+        while True:
+            await asyncio.sleep(0.1 + self._chance.random() * _PAUSE_MAX_S)
+            name = picked(self._chance, names)
+            self.counts[name] = self.counts.get(name, 0) + 1
+            self._world.trace(f"fault: {name}")
+            self._under_way.append(asyncio.create_task(faults[name]()))
+
+    async def end(self) -> None:
+        """Heals everything."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        cluster = self._cluster
+        for slot in cluster.slots.values():
+            if slot.process is not None:
+                slot.process.is_paused = False
+        cluster.postgres.start()
+        cluster.kafka.is_down = cluster.redis.is_down = cluster.search.is_down = False
+        self._world.is_calm = True
+        self._world.trace("calm")
+
+    def _faults(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        return {
+            "kill api": lambda: self._kill("api"),
+            "kill relay": lambda: self._kill("relay"),
+            "kill balances": lambda: self._kill("balances"),
+            "kill mirror": lambda: self._kill("mirror"),
+            "pause api": lambda: self._pause("api", 3.0),
+            "pause relay": lambda: self._pause("relay", 9.0),
+            "pause balances": lambda: self._pause("balances", 7.0),
+            "pause mirror": lambda: self._pause("mirror", 7.0),
+            "scale balances": self._scale,
+            "crash postgres": self._crash_postgres,
+            "end a session": self._end_session,
+            "idle writer": self._idle_writer,
+            "kafka away": self._kafka_away,
+            "foreign record": self._foreign_record,
+            "redis restarts": self._redis_restarts,
+            "elasticsearch away": self._search_away,
+        }
+
+    def _slot(self, role: str) -> Slot | None:
+        running = [
+            slot
+            for slot in self._cluster.slots.values()
+            if slot.role == role and slot.is_running
+        ]
+        return picked(self._chance, running) if running else None
+
+    async def _kill(self, role: str) -> None:
+        slot = self._slot(role)
+        if slot is not None:
+            self._cluster.kill(slot)
+
+    async def _pause(self, role: str, most_s: float) -> None:
+        slot = self._slot(role)
+        if slot is None or slot.process is None or slot.process.is_paused:
+            return
+        process = slot.process
+        process.is_paused = True
+        try:
+            await asyncio.sleep(self._chance.random() * most_s)
+        finally:
+            process.is_paused = False
+            self._world.trace(f"resumes {process.name}")
+
+    async def _scale(self) -> None:
+        """Takes a worker away for a while."""
+        slot = self._slot("balances")
+        if slot is None:
+            return
+        slot.is_wanted = False
+        self._cluster.kill(slot)
+        try:
+            await asyncio.sleep(1 + self._chance.random() * 5)
+        finally:
+            slot.is_wanted = True
+            self._cluster.start(slot)
+
+    async def _crash_postgres(self) -> None:
+        self._cluster.postgres.crash()
+        await asyncio.sleep(self._chance.random())
+        self._cluster.postgres.start()
+
+    async def _end_session(self) -> None:
+        sessions = self._cluster.postgres.sessions
+        if sessions:
+            session = picked(self._chance, sessions)
+            self._world.trace(f"ends the session {session.purpose}")
+            self._cluster.postgres.end_session(session)
+
+    async def _idle_writer(self) -> None:
+        """Holds a transaction number for a while and writes nothing."""
+        driver = FakeDriver(self._cluster.postgres)
+        connection = await driver.connect(
+            "", command_timeout=5.0, server_settings=dict(LOOKUPS_ONLY)
+        )
+        await connection.execute("BEGIN")
+        await connection.fetchval("SELECT pg_current_xact_id()")
+        await asyncio.sleep(self._chance.random() * 4)
+        connection.terminate()
+
+    async def _kafka_away(self) -> None:
+        self._cluster.kafka.is_down = True
+        await asyncio.sleep(self._chance.random() * 3)
+        self._cluster.kafka.is_down = False
+
+    async def _foreign_record(self) -> None:
+        cluster = self._cluster
+        partition = int(self._chance.random() * cluster.kafka.partitions)
+        self.foreign += 1
+        record = Record(b"stranger", b"hello", ())
+        cluster.kafka.append((cluster.names.events, partition), 0, 0, [record])
+
+    async def _redis_restarts(self) -> None:
+        redis = self._cluster.redis
+        redis.is_down = self._chance.random() < 0.5
+        redis.restart()
+        await asyncio.sleep(self._chance.random() * 2)
+        redis.is_down = False
+
+    async def _search_away(self) -> None:
+        self._cluster.search.is_down = True
+        await asyncio.sleep(self._chance.random() * 3)
+        self._cluster.search.is_down = False
