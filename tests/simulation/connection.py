@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -147,26 +147,23 @@ class FakeConnection:
         except Exception as error:  # noqa: BLE001 - the client is told
             self._served(request, None, error)
             return
-        if inspect.isawaitable(answer):
-            session.waiting = request.waiting = self._postgres.server.spawn(
-                self._wait(request, answer)
-            )
+        if inspect.iscoroutine(answer):
+            work = session.waiting = request.waiting = self._postgres.server.spawn(answer)
+            work.add_done_callback(lambda done: self._worked(request, done))
         else:
             self._served(request, answer, None)
 
-    async def _wait(self, request: Request, work: Awaitable[Any]) -> None:
-        answer: Any = None
-        fault: Exception | None = None
-        try:
-            answer = await work
-        except asyncio.CancelledError:
-            fault = asyncpg.QueryCanceledError("canceling statement due to user request")
-        except Exception as error:  # noqa: BLE001 - the client is told
-            fault = error
+    def _worked(self, request: Request, done: asyncio.Task[Any]) -> None:
         self.session.waiting = request.waiting = None
-        self._served(request, answer, fault)
+        if done.cancelled():
+            fault = asyncpg.QueryCanceledError("canceling statement due to user request")
+            self._served(request, None, fault)
+        elif done.exception() is not None:
+            self._served(request, None, done.exception())
+        else:
+            self._served(request, done.result(), None)
 
-    def _served(self, request: Request, answer: Any, fault: Exception | None) -> None:
+    def _served(self, request: Request, answer: Any, fault: BaseException | None) -> None:
         session, postgres = self.session, self._postgres
         if fault is not None:
             if not isinstance(fault, asyncpg.PostgresError):
@@ -180,7 +177,7 @@ class FakeConnection:
         if session.queue and not session.is_ended:
             self._serve(session.queue[0])
 
-    def _deliver(self, request: Request, answer: Any, fault: Exception | None) -> None:
+    def _deliver(self, request: Request, answer: Any, fault: BaseException | None) -> None:
         reply = request.reply
         if self.session.is_ended or reply.done():
             if answer == "COMMIT":

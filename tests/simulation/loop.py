@@ -45,6 +45,8 @@ class Process:
         self.ready: deque[events.Handle] = deque()
         self.at_death: list[Callable[[], None]] = []
         """Called once it is dead: what others notice of it."""
+        self._fate: Callable[[], None] | None = None
+        self._steps_left = 0
         self._tasks: list[asyncio.Task[Any]] = []
         self._context = Context()
         self._context.run(_CURRENT.set, self)
@@ -57,6 +59,19 @@ class Process:
         """Has something called as a callback of this process."""
         loop = asyncio.get_running_loop()
         loop.call_later(delay_s, callback, *args, context=self._context.copy())
+
+    def after_steps(self, steps: int, fate: Callable[[], None]) -> None:
+        """Has something befall it after so many of its own steps: at any await of any task."""
+        self._steps_left, self._fate = steps, fate
+
+    def stepped(self) -> None:
+        """Counts a step of its own."""
+        if self._fate is None:
+            return
+        self._steps_left -= 1
+        if self._steps_left <= 0:
+            fate, self._fate = self._fate, None
+            fate()
 
     def kill(self) -> None:
         """Ends it between two steps, without a word to it."""
@@ -156,6 +171,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self.steps += 1
         if not handle._cancelled:
             handle._run()
+        process.stepped()
         if process.is_dead:
             self._alive = [one for one in self._alive if not one.is_dead]
 

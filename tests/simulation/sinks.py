@@ -103,6 +103,9 @@ class FakeRedisClient:
         value: bytes | None = await self._ask(lambda: self._redis.strings.get(key))
         return value
 
+    def hgetall(self, key: str) -> Any:
+        return self._ask(lambda: dict(self._redis.hashes.get(key, {})))
+
     async def aclose(self) -> None:
         await asyncio.sleep(0)
 

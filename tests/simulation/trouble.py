@@ -10,6 +10,7 @@ from tests.simulation.cluster import Cluster, Slot, picked
 from tests.simulation.connection import FakeDriver
 from tests.simulation.kafka import Record
 
+STEPS_MAX = 60
 _PAUSE_MAX_S = 1.4
 
 
@@ -44,6 +45,8 @@ class Trouble:
         for slot in cluster.slots.values():
             if slot.process is not None:
                 slot.process.is_paused = False
+                slot.process.after_steps(0, _nothing)
+        cluster.postgres.server.after_steps(0, _nothing)
         cluster.postgres.start()
         cluster.kafka.is_down = cluster.redis.is_down = cluster.search.is_down = False
         self._world.is_calm = True
@@ -77,17 +80,28 @@ class Trouble:
         ]
         return picked(self._chance, running) if running else None
 
+    def _soon(self) -> int:
+        """Steps of a process until something befalls it."""
+        return 1 + int(self._chance.random() * STEPS_MAX)
+
     async def _kill(self, role: str) -> None:
         slot = self._slot(role)
-        if slot is not None:
-            self._cluster.kill(slot)
+        if slot is not None and slot.process is not None:
+            slot.process.after_steps(self._soon(), lambda: self._cluster.kill(slot))
 
     async def _pause(self, role: str, most_s: float) -> None:
         slot = self._slot(role)
         if slot is None or slot.process is None or slot.process.is_paused:
             return
         process = slot.process
-        process.is_paused = True
+        paused = asyncio.Event()
+
+        def pause() -> None:
+            process.is_paused = True
+            paused.set()
+
+        process.after_steps(self._soon(), pause)
+        await paused.wait()
         try:
             await asyncio.sleep(self._chance.random() * most_s)
         finally:
@@ -108,7 +122,14 @@ class Trouble:
             self._cluster.start(slot)
 
     async def _crash_postgres(self) -> None:
-        self._cluster.postgres.crash()
+        crashed = asyncio.Event()
+
+        def crash() -> None:
+            self._cluster.postgres.crash()
+            crashed.set()
+
+        self._cluster.postgres.server.after_steps(self._soon(), crash)
+        await crashed.wait()
         await asyncio.sleep(self._chance.random())
         self._cluster.postgres.start()
 
@@ -153,3 +174,7 @@ class Trouble:
         self._cluster.search.is_down = True
         await asyncio.sleep(self._chance.random() * 3)
         self._cluster.search.is_down = False
+
+
+def _nothing() -> None:
+    """Befalls those who are left in peace."""
