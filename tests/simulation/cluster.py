@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from random import Random
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ from chronos.wire.booking import AnyAttempt
 from chronos.wire.receipt import Receipt
 from chronos.wire.topics import Names
 from tests.builders import bookkeeper
-from tests.simulation.faust_app import Disk, SimApp, SimTable
+from tests.simulation.faust_app import Disk, SimApp, SimTable, Stopped
 from tests.simulation.kafka import FakeKafka
 from tests.simulation.loop import Process
 from tests.simulation.postgres import FakePostgres
@@ -41,7 +41,7 @@ from tests.simulation.world import Network, SeededIds, SimClock, World
 PARTITIONS = 4
 SHARDS = 2
 _RESTART_S = 0.8
-_EXPECTED_EXITS = (Unavailable, Slept, KafkaError, KeyError, OSError)
+_EXPECTED_EXITS = (Stopped, Unavailable, Slept, KafkaError, KeyError, OSError)
 """Ends of a process after which its supervisor starts it again; others are mistakes."""
 
 
@@ -55,6 +55,7 @@ class Api:
     def __init__(self) -> None:
         self.ledger: Ledger | None = None
         self.process: Process | None = None
+        self._stop = asyncio.Event()
         self._asked: set[asyncio.Future[Receipt]] = set()
 
     async def run(self, cluster: Cluster, name: str, process: Process) -> BaseException:
@@ -67,7 +68,14 @@ class Api:
         sizes = Sizes(lanes=2, reader_connections_max=2, limits=limits)
         async with open_store("api", own, sizes) as store:
             self.ledger = Ledger(store.journal, store.references)
-            return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+            self._stop.clear()
+            cluster.slots[name].stop = self.stop
+            await self._stop.wait()
+        return Stopped()
+
+    async def stop(self) -> None:
+        """Does what SIGTERM asks for."""
+        self._stop.set()
 
     async def execute(self, attempt: AnyAttempt, network: Network) -> Receipt:
         """Sends an attempt as a client does.
@@ -113,6 +121,7 @@ class Slot:
 
     name: str
     main: Callable[[Process], Awaitable[BaseException]]
+    stop: Callable[[], Coroutine[Any, Any, None]] | None = None
     is_wanted: bool = True
     process: Process | None = None
 
@@ -160,6 +169,7 @@ class Cluster:
         if slot.is_running or not slot.is_wanted:
             return
         self.starts += 1
+        slot.stop = None
         slot.process = self.world.process(f"{slot.name}#{self.starts}")
         self.world.trace(f"starts {slot.process.name}")
         slot.process.spawn(self._run(slot, slot.process))
@@ -205,6 +215,7 @@ class Cluster:
             self._balances(app, number, clock)
         else:
             self._mirror(app, clock)
+        self.slots[f"{role}-{number}"].stop = app.stop
         return await app.run()
 
     def _settings(self, number: int) -> Settings:

@@ -30,6 +30,10 @@ _UNREADABLE = b"\xff\xfe"
 _DRAIN_S = 2.0
 
 
+class Stopped(Exception):
+    """Ends a process that was asked to stop, when it is done."""
+
+
 class Signal:
     """Calls who has connected."""
 
@@ -128,6 +132,16 @@ class SimApp:
             self.add_future(stream.follow())
         return await self.ends_with
 
+    async def stop(self) -> None:
+        """Does what SIGTERM asks for: gives up what it owns, then closes."""
+        self.should_stop = True
+        await self.on_before_shutdown.send()
+        for stream in self._streams:
+            await stream.drain()
+        for resource in reversed(self._resources):
+            await resource.close()
+        await self.crash(Stopped())
+
     async def revoked(self) -> None:
         await self.on_partitions_revoked.send()
         for channel in self._channels:
@@ -202,7 +216,7 @@ class SimStream:
 
     async def _rejoin(self, *, is_new: bool) -> None:
         if self.assigned:
-            await self._drain()
+            await self.drain()
             await self._app.revoked()
         self.assigned = frozenset()
         generation, assigned = await self._group.join(self._member, is_new=is_new)
@@ -219,7 +233,8 @@ class SimStream:
         self._app.world.trace(f"{self.topic} assigned {sorted(assigned)} in {generation}")
         await self._app.on_rebalance_complete.send()
 
-    async def _drain(self) -> None:
+    async def drain(self) -> None:
+        """Lets what is in hand be finished, for a moment, and commits the offsets."""
         self._buffer.clear()
         deadline = asyncio.get_running_loop().time() + _DRAIN_S
         while self._in_hand and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - the condition is the fake's own state

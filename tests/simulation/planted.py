@@ -17,7 +17,7 @@ from agents.relay import Relay
 from chronos.errors import Unavailable
 from chronos.mirror import accounts
 from chronos.mirror import redis as redis_mirror
-from chronos.store import outbox_statements
+from chronos.store import event_store, outbox, outbox_statements
 from chronos.store.outbox import ShardHold
 from chronos.store.outbox_cursor import Cursor, Row, Snapshot
 from chronos.store.outbox_reader import Page, ShardReader
@@ -97,6 +97,21 @@ def reads_on_without_waiting(stack: ExitStack) -> None:
     _patch(stack, ShardReader, "_settle", settle)
 
 
+def relays_without_the_lock(stack: ExitStack) -> None:
+    """Whoever is assigned a shard reads it, whether it got the shard's lock or not."""
+
+    async def lock(_connection: Any, _shard: int, _held_epoch: int | None) -> int:
+        return 0
+
+    _patch(stack, outbox, "_lock", lock)
+
+
+def commands_without_locks(stack: ExitStack) -> None:
+    """Commands lock no account. No bug for the money: unique keys turn it into lost races."""
+    right = event_store.begin_and_lock
+    _patch(stack, event_store, "begin_and_lock", lambda _, tried: right((), tried))
+
+
 def folds_without_a_guard(stack: ExitStack) -> None:
     """The table applies whatever comes, whether it has it already or not."""
 
@@ -163,6 +178,7 @@ EVERY: tuple[Planting, ...] = (
     forgets_long_transactions,
     keeps_the_position_of_a_window,
     reads_on_without_waiting,
+    relays_without_the_lock,
     folds_without_a_guard,
     acknowledges_first,
     writes_redis_plainly,

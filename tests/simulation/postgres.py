@@ -188,6 +188,7 @@ class FakePostgres:
                     break
                 await other.ended.wait()
             if key in self.tables.keys or key in transaction.keys:
+                self.world.saw("a race for a unique key was lost")
                 error = asyncpg.UniqueViolationError(f"duplicate key {key}")
                 error.constraint_name = key[0]
                 raise error

@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulation import run
 from tests.simulation.__main__ import told
-from tests.simulation.planted import EVERY, Planting, planted
+from tests.simulation.planted import EVERY, Planting, commands_without_locks, planted
 from tests.simulation.run import simulate, simulate_many
 
 SEEDS = range(1, 201)
@@ -29,7 +29,10 @@ RARE = (
     "a window was frozen",
     "an idle transaction was ended",
     "an outbox table was emptied",
+    "api ended by Stopped",
     "balances ended by Slept",
+    "balances ended by Stopped",
+    "relay ended by Stopped",
     "the answer to a COMMIT was lost",
 )
 
@@ -73,6 +76,14 @@ def test_a_planted_bug_is_found(bug: Planting):
 
     assert found is not None, f"{TRIED_MAX} seeds do not notice that {bug.__doc__}"
     assert simulate(found.seed).violations == [], "the seed fails without the bug too"
+
+
+def test_without_the_locks_of_accounts_money_is_as_safe_as_with_them():
+    with planted(commands_without_locks):
+        outcomes = [simulate(seed) for seed in SEEDS[:10]]
+
+    assert [outcome.violations for outcome in outcomes if outcome.violations] == []
+    assert any(one.sightings["a race for a unique key was lost"] for one in outcomes)
 
 
 def test_a_failing_seed_tells_how_to_repeat_it(capsys):

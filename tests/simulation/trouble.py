@@ -11,6 +11,7 @@ from tests.simulation.connection import FakeDriver
 from tests.simulation.kafka import Record
 
 STEPS_MAX = 60
+STOP_S = 5.0
 _PAUSE_MAX_S = 1.4
 
 
@@ -58,6 +59,9 @@ class Trouble:
             "kill relay": lambda: self._kill("relay"),
             "kill balances": lambda: self._kill("balances"),
             "kill mirror": lambda: self._kill("mirror"),
+            "stop api": lambda: self._stop("api"),
+            "stop relay": lambda: self._stop("relay"),
+            "stop balances": lambda: self._stop("balances"),
             "pause api": lambda: self._pause("api", 3.0),
             "pause relay": lambda: self._pause("relay", 9.0),
             "pause balances": lambda: self._pause("balances", 7.0),
@@ -88,6 +92,17 @@ class Trouble:
         slot = self._slot(role)
         if slot is not None and slot.process is not None:
             slot.process.after_steps(self._soon(), lambda: self._cluster.kill(slot))
+
+    async def _stop(self, role: str) -> None:
+        """Asks a process to stop, as SIGTERM does; it is killed if that takes too long."""
+        slot = self._slot(role)
+        if slot is None or slot.process is None or slot.stop is None:
+            return
+        process = slot.process
+        process.spawn(slot.stop())
+        await asyncio.sleep(STOP_S)
+        if slot.process is process:
+            self._cluster.kill(slot)
 
     async def _pause(self, role: str, most_s: float) -> None:
         slot = self._slot(role)
