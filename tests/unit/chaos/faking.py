@@ -59,6 +59,7 @@ class FakeFault:
         inject_fails: str = "",
         heal_fails: str = "",
         reason: str = "",
+        raises: Exception | None = None,
     ):
         self.kind = kind or name.partition(" ")[0]
         self.name = name
@@ -70,12 +71,15 @@ class FakeFault:
         self._heal_s = heal_s
         self._inject_fails, self._heal_fails = inject_fails, heal_fails
         self._reason = reason
+        self._raises = raises
 
     async def impossible(self, _scene) -> str:
         return self._reason
 
     async def inject(self, _scene) -> str:
         self._did("inject")
+        if self._raises is not None:
+            raise self._raises
         if self._inject_fails:
             raise FaultFailed(self._inject_fails)
         return "hurt"

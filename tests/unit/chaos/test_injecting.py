@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from chronos.chaos.fault import Unseen
 from chronos.chaos.injecting import Injector, sort_out
 from chronos.chaos.schedule import Planned
 from chronos.chaos.wounds import Wounds
+from chronos.errors import EmbeddedFault
 from tests.unit.chaos.faking import FakeFault, JumpingPace
 
 
@@ -100,6 +102,23 @@ async def test_a_broken_promise_is_written_down_and_the_fault_healed(injector, p
     assert [one.failure for one in done.injections] == ["It did not die.", "It stayed empty."]
     assert done.injections[0].ended_ns > 0
     assert done.injections[1].ended_ns == 0, "it was never healed"
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (Unseen("Redis did not answer."), "Redis did not answer."),
+        (EmbeddedFault("relay does not run now."), "relay does not run now."),
+        (TimeoutError(), "TimeoutError without a word."),
+    ],
+)
+async def test_whatever_a_fault_says_went_wrong_is_kept(injector, pace, error, failure):
+    fault = FakeFault("T7 flush", ["redis"], pace=pace, raises=error)
+
+    done = await carried_out(injector, pace, [planned(fault, 1.0, 1.0)])
+
+    assert [one.failure for one in done.injections] == [failure]
+    assert fault.acts[-1][0] == "healed"
 
 
 async def test_a_cancelled_run_is_healed_whole(injector, pace, wounds):

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from chronos.chaos import wounds as module
-from chronos.chaos.fault import FaultFailed
+from chronos.chaos.fault import FaultFailed, Unseen
 from chronos.chaos.wounds import Wounds
 
 
@@ -82,3 +82,22 @@ def test_what_two_faults_hurt_is_hurt_until_both_are_healed():
 
     wounds.close(["kafka", "relay"])
     assert wounds.of(["kafka", "relay"]) == frozenset()
+
+
+async def test_a_look_without_an_answer_proves_nothing_and_is_repeated():
+    looks = itertools.count()
+
+    async def head():
+        if next(looks) < 3:
+            raise Unseen("PostgreSQL did not answer.")
+        return 42
+
+    assert await Wounds().seen(head) == 42
+
+
+async def test_a_store_that_is_whole_must_answer():
+    async def head():
+        raise Unseen("PostgreSQL did not answer.")
+
+    with pytest.raises(FaultFailed, match="got no answer"):
+        await Wounds().seen(head)
