@@ -44,6 +44,11 @@ class Reply:
         """Tells whether it says "not now" as promised, in a document and with a time."""
         return self.status == _BUSY and bool(self.code) and self.retry_after_s is not None
 
+    @property
+    def is_unknown(self) -> bool:
+        """Tells whether a read model has not heard of the account yet."""
+        return self.code == "account_not_found"
+
     def __str__(self) -> str:
         return f"{self.status or 'no answer'} {self.code} after {self.took_s:.2f} s".replace(
             "  ", " "

@@ -86,6 +86,8 @@ async def until_shown(fault: Shape, scene: Scene, chance: Random) -> str:
 async def honest_balance(fault: Shape, scene: Scene, account_id: str) -> Reply:
     """Reads a balance and proves it: with its version, and once true, or refused with 503.
 
+    A read model that is behind the opening of an account truly does not know it.
+
     Raises:
         FaultFailed: It was never true, or the answer is none that was promised.
         Unseen: PostgreSQL did not tell what is true.
@@ -101,7 +103,7 @@ async def honest_balance(fault: Shape, scene: Scene, account_id: str) -> Reply:
                 f"Account {account_id} was shown with {booked} at version {version}, where "
                 f"the journal has {true} (source {reply.body.get('source')})."
             )
-    elif not (reply.is_busy or is_excused(fault, reply, "balances")):
+    elif not (reply.is_busy or reply.is_unknown or is_excused(fault, reply, "balances")):
         raise FaultFailed(f"A read of the balance of {account_id} was told {reply}.")
     return reply
 
@@ -123,12 +125,18 @@ async def watch_reads(fault: Shape, scene: Scene, chance: Random, over: asyncio.
     """
     names = sorted(await _heads(fault, scene))
     shown = refused = 0
+    known: set[str] = set()
     while not over.is_set():
         await asyncio.sleep(_ASK_EVERY_S)
+        name = chance.choice(names)
         try:
-            reply = await honest_balance(fault, scene, chance.choice(names))
+            reply = await honest_balance(fault, scene, name)
         except Unseen:
             continue
+        if reply.status == 200:
+            known.add(name)
+        elif reply.is_unknown and name in known:
+            raise FaultFailed(f"Account {name} was shown, and is not known any more.")
         shown += reply.status == 200
         refused += reply.status != 200
     return f"{shown} balances shown meanwhile, {refused} refused"
