@@ -23,7 +23,7 @@ from chronos.chaos.wounds import Wounds
 from chronos.errors import ChronosError
 
 # Whatever a fault says went wrong is kept and judged; the run goes on and is healed.
-_SAID = (FaultFailed, Unseen, ChronosError, TimeoutError)
+_SAID = (FaultFailed, Unseen, ChronosError, TimeoutError, ExceptionGroup)
 
 
 class Pace(Protocol):
@@ -161,6 +161,8 @@ class Injector:
 
 
 def _words(failed: BaseException) -> str:
+    if isinstance(failed, ExceptionGroup):
+        return "; ".join(_words(one) for one in failed.exceptions)
     return str(failed) or f"{type(failed).__name__} without a word."
 
 

@@ -14,7 +14,7 @@ Changelogs are not paged: Faust reads them while it recovers, in a loop of its o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import faust
@@ -113,6 +113,30 @@ class PageOffsets:
         for tp in tps:
             self._open.pop(tp, None)
             self._done.pop(tp, None)
+
+
+class Undelivered:
+    """Knows what of one fetch was not handed on: from where each partition must be read again.
+
+    A fetch moves the place from which a partition is read next. What is dropped afterwards,
+    because the flow was stopped meanwhile or the partition is paused, would be passed over.
+    """
+
+    def __init__(self, records: Mapping[Any, Sequence[Record]]):
+        self._first = {tp: found[0].offset for tp, found in records.items()}
+        self._behind = {tp: found[-1].offset + 1 for tp, found in records.items()}
+
+    def hand_on(self, tp: Any, last_offset: int) -> None:
+        """Notes that a partition's records up to this one were handed on."""
+        self._first[tp] = last_offset + 1
+
+    def left(self) -> dict[Any, tuple[int, int]]:
+        """Gives for each partition with a rest its first offset and that behind its last."""
+        return {
+            tp: (first, self._behind[tp])
+            for tp, first in self._first.items()
+            if first < self._behind[tp]
+        }
 
 
 def split(records: Mapping[Any, list[Record]], paged: frozenset[str]) -> tuple[Any, Any]:

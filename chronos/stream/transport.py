@@ -1,4 +1,4 @@
-"""Faust's Kafka transport with three changes: pages, how long a fetch waits, who watches.
+"""Faust's Kafka transport with changes: pages, nothing passed over, short waits, a watch.
 
 Records of the agents' source topics are handed on by the page (`chronos.stream.pages`), one
 message for all that a fetch found of a partition.
@@ -6,6 +6,10 @@ message for all that a fetch found of a partition.
 The task that keeps a consumer in its group ends at an error that it does not know, and Faust
 asks for it only while it fetches, which needs an assignment: a worker would wait for ever, up
 and never ready. Here its end crashes the worker, and whoever started it starts it again.
+
+Stock Faust also drops what a fetch brings after the flow was stopped: when the recovery of the
+tables had gone to a changelog's beginning meanwhile, that was passed over, and the worker
+waited for ever for records that it had read. Here whatever is not handed on is read again.
 
 Stock Faust lets the broker hold an empty fetch for 1.5 s. aiokafka has one fetch under way for
 each broker, and leaves out of it every partition whose records are still being consumed. So
@@ -16,16 +20,16 @@ again, while 20,000 records lay in the topic.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode import Service
 
-from chronos.stream.pages import PageOffsets, split
+from chronos.stream.pages import PageOffsets, Undelivered, split
 
 FETCH_WAIT_MS = 100
 WATCH_PAUSE_S = 1.0
@@ -37,6 +41,22 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         # Read when the consumer starts; there is no setting for it.
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - see above
         return consumer
+
+    async def _fetch_records(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super()._fetch_records(*args, **options)
+        except RuntimeError as error:
+            if not is_reset(error):
+                raise
+            return {}
+
+    async def read_again(self, left: Mapping[Any, tuple[int, int]]) -> None:
+        """Goes back to what was fetched and not handed on, where nobody has gone elsewhere."""
+        await self.call_thread(self._read_again, left)
+
+    async def _read_again(self, left: Mapping[Any, tuple[int, int]]) -> None:
+        # Nothing is awaited here: a seek of the recovery comes wholly before or after it.
+        go_back(self._ensure_consumer(), left)
 
 
 class _Consumer(Consumer):
@@ -57,18 +77,20 @@ class _Consumer(Consumer):
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
-        if not self.flow_active:
-            # What was fetched belongs to nobody now; it is fetched again from the commit.
-            await self._seek_back()
-            return
+        undelivered = Undelivered(records)
         for tp, message in self._messages(records, generation):
             if not self._still_flows(generation):
-                return
+                break
             if tp in (active or ()) or tp in self._buffered_partitions:
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 if message.tp.topic in self._paged:
                     self._pages.hand_out(message)
+                undelivered.hand_on(tp, message.offset)
                 yield tp, message
+        left = undelivered.left()
+        if left:
+            thread: Any = self._thread
+            await thread.read_again(left)
 
     def ack(self, message: Any) -> bool:
         """Notes a page, or a record of a topic that is not paged, as done."""
@@ -108,12 +130,6 @@ class _Consumer(Consumer):
         """Begins anew at the commits; pages handed out before are given again."""
         await super().perform_seek()
         self._pages.forget(self.assignment())
-
-    async def _seek_back(self) -> None:
-        try:
-            await self.perform_seek()
-        except KafkaError as error:
-            self.log.warning("Seek while the flow is stopped failed: %r", error)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[Any]:
         yield from super()._filter_tps_with_pending_acks(topics)
@@ -162,6 +178,35 @@ def _page_message(page: Any, generation: int) -> ConsumerMessage:
         TP(last.topic, last.partition),
         generation_id=generation,
     )
+
+
+def is_reset(error: RuntimeError) -> bool:
+    """Tells whether uvloop says of a connection that it is gone, in its own way.
+
+    Where asyncio raises ConnectionResetError, which aiokafka takes for what it is, uvloop says
+    RuntimeError: unable to perform operation on <TCPTransport ...>; the handler is closed.
+    """
+    return "handler is closed" in str(error)
+
+
+def go_back(consumer: Any, left: Mapping[Any, tuple[int, int]]) -> None:
+    """Has a consumer read partitions again from an offset, if they stand behind the rest.
+
+    Args:
+        consumer: aiokafka's.
+        left: For each partition the first offset to read again, and the one behind the fetch.
+    """
+    subscription = consumer._subscription.subscription  # noqa: SLF001 - no public way asks
+    assignment = None if subscription is None else subscription.assignment
+    if assignment is None:
+        return
+    for tp, (first, behind) in left.items():
+        place = TopicPartition(tp.topic, tp.partition)
+        if place not in assignment.tps:
+            continue
+        state = assignment.state_value(place)
+        if state.has_valid_position and state.position == behind:
+            consumer.seek(place, first)
 
 
 def membership_fault(consumer: Any) -> BaseException | None:

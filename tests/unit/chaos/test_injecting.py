@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from chronos.chaos.fault import Unseen
+from chronos.chaos.fault import FaultFailed, Unseen
 from chronos.chaos.injecting import Injector, sort_out
 from chronos.chaos.schedule import Planned
 from chronos.chaos.wounds import Wounds
@@ -110,6 +110,10 @@ async def test_a_broken_promise_is_written_down_and_the_fault_healed(injector, p
         (Unseen("Redis did not answer."), "Redis did not answer."),
         (EmbeddedFault("relay does not run now."), "relay does not run now."),
         (TimeoutError(), "TimeoutError without a word."),
+        (
+            ExceptionGroup("of a task group", [FaultFailed("It stayed."), Unseen("mute")]),
+            "It stayed.; mute",
+        ),
     ],
 )
 async def test_whatever_a_fault_says_went_wrong_is_kept(injector, pace, error, failure):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from faust.types import TP
 
-from chronos.stream.pages import PageOffsets, split
+from chronos.stream.pages import PageOffsets, Undelivered, split
 
 HERE, THERE = TP("events", 0), TP("events", 1)
 
@@ -70,3 +70,20 @@ def test_only_source_topics_are_paged():
 
     assert pages == {HERE: [1, 2]}
     assert others == {TP("changelog", 0): [3]}
+
+
+def records(*offsets):
+    return [SimpleNamespace(offset=offset) for offset in offsets]
+
+
+def test_what_was_not_handed_on_is_left_to_be_read_again():
+    undelivered = Undelivered({HERE: records(3, 4, 9), THERE: records(7, 8)})
+
+    undelivered.hand_on(HERE, 4)
+    undelivered.hand_on(THERE, 8)
+
+    assert undelivered.left() == {HERE: (5, 10)}
+
+
+def test_all_of_a_fetch_that_came_too_late_is_left():
+    assert Undelivered({HERE: records(0, 1)}).left() == {HERE: (0, 2)}
