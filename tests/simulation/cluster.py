@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from agents import balances, mirror, relay
 from agents.resources import JournalReader
+from chronos.audit.topic_end import prove_topic_end
 from chronos.errors import InvariantBroken, Unavailable
 from chronos.ledger.needs import needs_of
 from chronos.ledger.service import Ledger
@@ -210,7 +212,8 @@ class Cluster:
         chance = self.world.chance(f"{role}/{number}/{self.starts}")
         clock = SimClock(self.world, skew_s=chance.uniform(-5, 5))
         if role == "relay":
-            relay.register(app)  # type: ignore[arg-type]
+            proof = partial(prove_topic_end, "relay", "kafka", app.names)
+            relay.register(app, prove_topic_end=proof)  # type: ignore[arg-type]
         elif role == "balances":
             self._balances(app, number, clock)
         else:

@@ -260,17 +260,17 @@ class FakeDriver:
         _dsn: str,
         *,
         command_timeout: float,
-        server_settings: dict[str, str],
+        server_settings: dict[str, str] | None = None,
         **_: Any,
     ) -> FakeConnection:
-        postgres = self._postgres
+        postgres, how = self._postgres, server_settings or {}
         await postgres.network.travel()
         if postgres.is_down:
             raise ConnectionRefusedError("nobody listens")
         return FakeConnection(
             postgres,
-            purpose=server_settings.get("application_name", ""),
-            is_durable=server_settings.get("synchronous_commit") != "off",
+            purpose=how.get("application_name", ""),
+            is_durable=how.get("synchronous_commit") != "off",
             limit_s=command_timeout,
         )
 

@@ -17,14 +17,17 @@ from faust.types import TP
 
 from chronos.settings import Settings
 from chronos.stream.liveness import Liveness
-from chronos.wire.balance import Balance, decode_balance, encode_balance
+from chronos.stream.pages import PageOffsets
+from chronos.stream.publisher import Publisher
+from chronos.wire.balance import Balance
 from chronos.wire.topics import Names
+from tables.balances import BalancesTable, ChangelogRecord
 from tables.store import VersionedStore
 from tests.simulation.kafka import BEAT_S, SESSION_S, FakeKafka, Group, Record
 from tests.simulation.loop import Process, current
 from tests.simulation.world import World
 
-COMMIT_S = 0.5
+COMMIT_S = 1.0
 BUFFER_MAX = 100
 _UNREADABLE = b"\xff\xfe"
 _DRAIN_S = 2.0
@@ -77,6 +80,8 @@ class SimApp:
         self.on_partitions_revoked = Signal()
         self.on_rebalance_complete = Signal()
         self.on_before_shutdown = Signal()
+        self.assignor = SimpleNamespace(is_active=lambda place: place.partition in self.owned)
+        self.owned: frozenset[int] = frozenset()
         self.table: SimTable | None = None
         self.ends_with: asyncio.Future[BaseException] = (
             asyncio.get_running_loop().create_future()
@@ -106,7 +111,7 @@ class SimApp:
         self._channels.append(Channel(maxsize))
         return self._channels[-1]
 
-    def topic(self, name: str, *, partitions: int | None = None, **_: Any) -> SimpleNamespace:
+    def source_topic(self, name: str, *, partitions: int | None = None) -> SimpleNamespace:
         return SimpleNamespace(name=name, partitions=partitions or self.settings.partitions)
 
     def agent(self, source: Any, **_: Any) -> Callable[..., Any]:
@@ -166,12 +171,12 @@ class SimStream:
         self._app = app
         self._kafka = app.kafka
         self._member = f"{app.role}-{app.settings.slot}"
+        self._records_max = app.settings.batch_events_max
         self._group = Group.of(app.kafka, f"{app.role}/{topic}", topic, partitions)
         self._generation = -1
         self._chance = app.world.chance(f"stream/{self._member}/{topic}/{app.kafka.producers}")
         self._positions: dict[int, int] = {}
-        self._done: dict[int, set[int]] = {}
-        self._upto: dict[int, int] = {}
+        self._pages = PageOffsets()
         self._buffer: list[Any] = []
         self._in_hand: list[Any] = []
         self._filled = asyncio.Event()
@@ -223,10 +228,9 @@ class SimStream:
         if self._app.table is not None:
             await self._app.table.recover(assigned)
         self._generation = generation
+        self._pages.forget(TP(self.topic, n) for n in range(self._group.partitions))
         for partition in assigned:
-            offset = self._group.committed.get(partition, 0)
-            self._positions[partition] = self._upto[partition] = offset
-            self._done[partition] = set()
+            self._positions[partition] = self._group.committed.get(partition, 0)
         self.assigned = assigned
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
@@ -249,11 +253,9 @@ class SimStream:
     async def _send_offsets(self) -> None:
         offsets = {}
         for partition in sorted(self.assigned):
-            done = self._done[partition]
-            while self._upto[partition] in done:
-                done.discard(self._upto[partition])
-                self._upto[partition] += 1
-            offsets[partition] = self._upto[partition]
+            offset = self._pages.committable(TP(self.topic, partition))
+            if offset is not None:
+                offsets[partition] = offset
         if offsets:
             await self._group.commit(self._member, self._generation, offsets)
 
@@ -276,45 +278,44 @@ class SimStream:
             partition = waiting[int(self._chance.random() * len(waiting))]
             if partition not in self.assigned:
                 continue
-            self._take(partition, 1 + int(self._chance.random() * 20))
+            self._take(partition, 1 + int(self._chance.random() * self._records_max))
             self._filled.set()
 
     def _take(self, partition: int, most: int) -> None:
+        """Hands on what a fetch found as one page, as `KafkaTransport` does."""
         log = self._kafka.log((self.topic, partition))
         first = self._positions[partition]
-        self._positions[partition] = min(first + most, len(log))
-        for offset in range(first, self._positions[partition]):
-            record = log[offset]
-            draw = 1.0 if self._app.world.is_calm else self._chance.random()
-            if draw < 0.01 and self._is_superseded(log, offset):
-                self._app.world.trace(f"{self.topic}/{partition}/{offset} is left out")
-                self._app.world.saw("a record was left out")
-                self._done[partition].add(offset)
-            elif draw < 0.02 and self._is_event(record):
-                self._app.world.trace(f"{self.topic}/{partition}/{offset} is unreadable")
-                self._app.world.saw("a record was unreadable")
-                self._hand(partition, offset, record._replace(value=_UNREADABLE))
-            else:
-                self._hand(partition, offset, record)
-
-    def _hand(self, partition: int, offset: int, record: Record) -> None:
+        last = self._positions[partition] = min(first + most, len(log))
+        page = [
+            record for n in range(first, last) if (record := self._record(log, partition, n))
+        ]
         message = SimpleNamespace(
+            tp=TP(self.topic, partition), offset=last - 1, acked=False, value=page
+        )
+        self._pages.hand_out(message)
+        event = SimpleNamespace(value=page, ack=lambda: self._pages.acknowledge(message))
+        self._buffer.append(event)
+
+    def _record(self, log: Sequence[Record], partition: int, offset: int) -> Any:
+        """One record as it comes out of the network; None for one that never does."""
+        record, world = log[offset], self._app.world
+        place = f"{self.topic}/{partition}/{offset}"
+        draw = 1.0 if world.is_calm else self._chance.random()
+        if draw < 0.01 and self._is_superseded(log, offset):
+            world.trace(f"{place} is left out")
+            world.saw("a record was left out")
+            return None
+        if draw < 0.02 and self._is_event(record):
+            world.trace(f"{place} is unreadable")
+            world.saw("a record was unreadable")
+            record = record._replace(value=_UNREADABLE)
+        return SimpleNamespace(
             topic=self.topic,
             partition=partition,
             offset=offset,
             key=record.key,
             value=record.value,
-            headers=list(record.headers),
-        )
-        done = self._done[partition]
-        self._buffer.append(
-            SimpleNamespace(
-                message=message,
-                key=record.key,
-                value=record.value,
-                headers=dict(record.headers),
-                ack=lambda: done.add(offset),
-            )
+            headers=tuple(record.headers),
         )
 
     def _is_event(self, record: Record) -> bool:
@@ -331,70 +332,91 @@ class SimStream:
         )
 
 
+class Database(dict[bytes, bytes]):
+    """One partition's database, with what is called of rocksdict's."""
+
+    def items(self, *, from_key: bytes) -> Any:  # type: ignore[override]
+        return [(key, self[key]) for key in sorted(self) if key >= from_key]
+
+    def write(self, batch: WriteBatch) -> None:
+        self.update(batch.values)
+
+
+class WriteBatch:
+    """Stands for rocksdict's."""
+
+    def __init__(self, *, raw_mode: bool):
+        del raw_mode
+        self.values: dict[bytes, bytes] = {}
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.values[key] = value
+
+
 class Disk:
     """The storage of the table in one slot's folder; it stays when the process is killed."""
 
     def __init__(self) -> None:
-        self.values: dict[int, dict[bytes, bytes]] = {}
-        self.offsets: dict[int, int] = {}
+        self._all: dict[int, Database] = {}
+        self._dbs: dict[int, Database] = {}
+        self._offsets: dict[int, int] = {}
 
-    def _db_for_partition(self, partition: int) -> dict[bytes, bytes]:
-        return self.values.setdefault(partition, {})
+    def open(self, partitions: frozenset[int]) -> None:
+        self._dbs = {n: self._all.setdefault(n, Database()) for n in sorted(partitions)}
+
+    def _db_for_partition(self, partition: int) -> Database:
+        return self._all.setdefault(partition, Database())
+
+    def persisted_offset(self, place: TP) -> int:
+        return self._offsets.get(place.partition, -1)
+
+    def set_persisted_offset(self, place: TP, offset: int) -> None:
+        self._offsets[place.partition] = offset
 
 
-class SimTable:
-    """The table `balances`: values on the disk, each sent to the changelog."""
+class SimTable(BalancesTable):
+    """The product's table on such a disk, without Faust."""
 
     def __init__(self, app: SimApp, disk: Disk):
-        self._app = app
+        self._app: Any = app
+        self._changelog = app.names.balances_changelog
+        self._publisher = Publisher("kafka", client_id="changelog")
+        self._waiters = {}
+        self._waiting = 0
+        self.partitions = app.settings.partitions
+        # A process that starts again opens nothing before it is assigned.
+        disk.open(frozenset())
         self._disk = disk
-        self._open: frozenset[int] = frozenset()
+        self.table: Any = SimpleNamespace(data=disk)
         app.table = self
 
-    def read(self, key: bytes, partition: int) -> Balance | None:
-        if partition not in self._open:
-            raise KeyError(partition)
-        value = self._disk._db_for_partition(partition).get(key)
-        return None if value is None else decode_balance(value)
-
-    def write(self, event: Any, balance: Balance) -> asyncio.Future[Any]:
-        key, value = balance.account_id.encode(), encode_balance(balance)
-        partition = event.message.partition
-        self._app.world.trace(f"table {balance.account_id} = {balance.version}")
-        self._disk._db_for_partition(partition)[key] = value
-        place = (self._app.names.balances_changelog, partition)
-        return self._app.producer.send_records(place, [Record(key, value, ())])
-
-    def owned(self) -> list[int]:
-        return sorted(self._open)
-
-    def page(self, partition: int, after: bytes) -> list[Balance]:
-        if partition not in self._open:
-            return []
-        values = self._disk._db_for_partition(partition)
-        return [decode_balance(values[key]) for key in sorted(values) if key > after][:2]
+    def write(self, changed: Sequence[tuple[int, Balance]]) -> list[ChangelogRecord]:
+        for _, balance in changed:
+            self._app.world.trace(f"table {balance.account_id} = {balance.version}")
+        return super().write(changed)
 
     async def recover(self, assigned: frozenset[int]) -> None:
         """Opens what is assigned, filled from the changelog, and closes everything else."""
-        self._open = frozenset()
-        changelog = self._app.names.balances_changelog
+        self._app.owned = frozenset()
+        self._disk.open(frozenset())
+        disk: Any = self._disk
         for partition in sorted(assigned):
             await self._app.kafka.network.travel()
             await self._app.kafka.until_up()
-            log = self._app.kafka.log((changelog, partition))
-            first, last = self._disk.offsets.get(partition, 0), len(log)
+            place = TP(self._changelog, partition)
+            log = self._app.kafka.log(place)
             newest: dict[Any, int] = {}
-            for record in log[first:last]:
+            for record in log[self._disk.persisted_offset(place) + 1 :]:
                 message = SimpleNamespace(
                     partition=partition, key=record.key, value=record.value
                 )
+                event: Any = SimpleNamespace(message=message)
                 # The product's own rule of what a changelog may bring.
-                if VersionedStore._is_news(
-                    self._disk, SimpleNamespace(message=message), newest
-                ):  # type: ignore[arg-type]
+                if VersionedStore._is_news(disk, event, newest):
                     self._disk._db_for_partition(partition)[record.key] = record.value
-            self._disk.offsets[partition] = last
-        self._open = assigned
+            self._disk.set_persisted_offset(place, len(log) - 1)
+        self._disk.open(assigned)
+        self._app.owned = assigned
 
 
 def _version(record: Record) -> int:

@@ -13,12 +13,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
+from chronos.errors import Unavailable
+from chronos.stream.topic_reader import TopicRecord
 from tests.simulation.loop import current
 from tests.simulation.world import Network, World
 
@@ -58,12 +62,19 @@ class FakeKafka:
     def log(self, place: Place) -> list[Record]:
         return self.logs.setdefault(place, [])
 
-    def append(self, place: Place, producer: int, number: int, records: list[Record]) -> bool:
-        """Appends a batch, once if its producer is idempotent; False: it is out of order."""
-        if producer and self._seen.get((producer, place), -1) != number - 1:
-            return number <= self._seen.get((producer, place), -1)
+    def append(
+        self, place: Place, producer: int, number: int, records: list[Record]
+    ) -> int | None:
+        """Appends a batch and gives its offset; -1: an idempotent producer's is there already.
+
+        None: it is out of its producer's order.
+        """
+        before = self._seen.get((producer, place), -1)
+        if producer and before != number - 1:
+            return -1 if number <= before else None
         self._seen[producer, place] = number
         log = self.log(place)
+        offset = len(log)
         for record in records:
             log.append(record)
             self.on_append(place, record)
@@ -71,7 +82,7 @@ class FakeKafka:
         for reader in readers:
             if not reader.done():
                 reader.set_result(None)
-        return True
+        return offset
 
     def news(self) -> asyncio.Future[None]:
         """Is done when something was appended somewhere."""
@@ -83,8 +94,47 @@ class FakeKafka:
         while self.is_down:  # noqa: ASYNC110 - the condition is the fake's own state
             await asyncio.sleep(_RETRY_S)
 
+    @asynccontextmanager
+    async def reader(self, _bootstrap: str, topic: str) -> AsyncIterator[FakeReader]:
+        """Opens a topic for reading, at its beginning."""
+        await self.network.travel()
+        if self.is_down:
+            raise Unavailable("kafka", "nobody listens")
+        yield FakeReader(self, topic)
+
     def producer(self, **options: Any) -> FakeProducer:
         return FakeProducer(self, is_idempotent=options.get("enable_idempotence", False))
+
+
+class FakeReader:
+    """Reads a topic outside of any group, as `chronos.stream.topic_reader` does."""
+
+    def __init__(self, kafka: FakeKafka, topic: str):
+        self._kafka = kafka
+        self._topic = topic
+        self._at = dict.fromkeys(range(kafka.partitions), 0)
+
+    async def end_offsets(self) -> dict[int, int]:
+        await self._kafka.network.travel()
+        return {n: len(self._kafka.log((self._topic, n))) for n in self._at}
+
+    async def begin_offsets(self) -> dict[int, int]:
+        await self._kafka.network.travel()
+        return dict.fromkeys(self._at, 0)
+
+    def go_to(self, offsets: dict[int, int]) -> None:
+        self._at.update(offsets)
+
+    async def pages_until(self, ends: dict[int, int]) -> AsyncIterator[list[TopicRecord]]:
+        for partition, end in ends.items():
+            await self._kafka.network.travel()
+            log = self._kafka.log((self._topic, partition))
+            if self._at[partition] < end:
+                yield [
+                    TopicRecord(partition, offset, 0, one.key, one.value, tuple(one.headers))
+                    for offset, one in enumerate(log[:end])
+                    if offset >= self._at[partition]
+                ]
 
 
 class FakeBatch:
@@ -101,6 +151,9 @@ class FakeBatch:
             return None
         self.records.append(Record(key, value, headers))
         return self.records
+
+    def record_count(self) -> int:
+        return len(self.records)
 
 
 class FakeProducer:
@@ -182,7 +235,7 @@ class FakeProducer:
                 kafka.server.spawn(self._arrive(place, number, records, arrived))
             try:
                 async with asyncio.timeout(0.5):
-                    await arrived
+                    answered = await arrived
             except TimeoutError:
                 if network.happens(_GIVE_UP):
                     kafka.world.saw("a producer gave up")
@@ -190,7 +243,8 @@ class FakeProducer:
                     return
                 await asyncio.sleep(_RETRY_S)
                 continue
-            _set(answer, None)
+            if not answer.done():
+                answer.set_result(answered)
 
     async def _arrive(
         self, place: Place, number: int, records: list[Record], arrived: asyncio.Future[Any]
@@ -200,18 +254,14 @@ class FakeProducer:
         if network.happens(0.01):
             await asyncio.sleep(1.0)  # stays in a buffer somewhere
         await kafka.until_up()
-        is_taken = kafka.append(place, self._id, number, records)
+        offset = kafka.append(place, self._id, number, records)
         await network.travel()
-        if is_taken and not network.happens(0.02) and not arrived.done():
-            arrived.set_result(None)
+        if offset is not None and not network.happens(0.02) and not arrived.done():
+            arrived.set_result(SimpleNamespace(offset=offset))
 
 
-def _set(answer: asyncio.Future[Any], fault: Exception | None) -> None:
-    if answer.done():
-        return
-    if fault is None:
-        answer.set_result(None)
-    else:
+def _set(answer: asyncio.Future[Any], fault: Exception) -> None:
+    if not answer.done():
         answer.set_exception(fault)
 
 

@@ -116,12 +116,12 @@ def folds_without_a_guard(stack: ExitStack) -> None:
     """The table applies whatever comes, whether it has it already or not."""
 
     async def take_one(
-        _agent: BalancesAgent, folded: Any, tally: Any, event: Any, head: Any
+        _agent: BalancesAgent, folded: Any, tally: Any, record: Any, head: Any
     ) -> None:
-        body = event.message.value or b""
+        body = record.value or b""
         recorded = balances._decoded(body, head.account_id)
         if recorded is not None:
-            folded.apply(event, recorded, body, head.digest)
+            folded.apply(record.partition, recorded, body, head.digest)
             tally.applied += 1
 
     _patch(stack, BalancesAgent, "_take_one", take_one)
@@ -144,14 +144,15 @@ class _Anything:
 
 def acknowledges_first(stack: ExitStack) -> None:
     """A batch is acknowledged before its effect is there."""
-    right = consuming._apply
+    right = consuming._batches
 
-    async def apply(app: Any, events: Sequence[Any], how: Any) -> None:
-        for event in events:
-            event.ack()
-        await right(app, events, how)
+    def batches(taken: Sequence[Any], events_max: int) -> Iterator[list[Any]]:
+        for batch in right(taken, events_max):
+            for page in batch:
+                page.ack()
+            yield batch
 
-    _patch(stack, consuming, "_apply", apply)
+    _patch(stack, consuming, "_batches", batches)
 
 
 def writes_redis_plainly(stack: ExitStack) -> None:

@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import structlog
 
-from agents import relay
+import tables.balances
+from agents import mirror, relay
+from chronos.audit import topic_end
 from chronos.mirror import marker
 from chronos.mirror import redis as redis_mirror
 from chronos.settings import Settings
@@ -27,6 +30,7 @@ from chronos.stream import publisher
 from tests.simulation.checks import behind, wrongs
 from tests.simulation.cluster import PARTITIONS, SHARDS, Cluster
 from tests.simulation.connection import FakeDriver
+from tests.simulation.faust_app import WriteBatch
 from tests.simulation.kafka import FakeKafka
 from tests.simulation.loop import SimLoop, Stuck
 from tests.simulation.postgres import FakePostgres
@@ -137,6 +141,10 @@ def _cluster(world: World, stack: ExitStack) -> Cluster:
         (redis_mirror, "open_client", redis.client),
         (marker.Redis, "from_url", redis.client),
         (relay, "check", is_safe),
+        (topic_end, "open_topic", kafka.reader),
+        (mirror, "open_topic", kafka.reader),
+        (tables.balances, "rocksdict", SimpleNamespace(WriteBatch=WriteBatch)),
+        (tables.balances, "PAGE_BALANCES_MAX", 2),
         # Virtual time is cheap, steps are not.
         (outbox_poller, "BUSY_PAUSE_S", 0.04),
         (outbox_poller, "IDLE_PAUSE_S", 0.2),
@@ -149,7 +157,7 @@ def _cluster(world: World, stack: ExitStack) -> Cluster:
         outbox_rows_max=10,
         outbox_rotate_rows=60,
         outbox_rotate_s=2,
-        batch_events_max=20,
+        batch_events_max=8,
     )
     search = FakeElasticsearch(world)
     return Cluster(world, postgres, kafka, redis, search, settings)

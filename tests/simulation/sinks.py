@@ -24,7 +24,7 @@ class FakeRedis:
 
     def __init__(self, world: World):
         self.server = world.process("redis")
-        self.network = Network(world, "redis", slow=0.1)
+        self.network = Network(world, "redis", slow=0.15)
         self.hashes: dict[str, dict[bytes, bytes]] = {}
         self.strings: dict[str, bytes] = {}
         self.is_down = False
@@ -127,6 +127,8 @@ class FakeElasticsearch:
         self.server = world.process("elasticsearch")
         self.network = Network(world, "elasticsearch", slow=0.1)
         self.documents: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {}
+        self.filled: set[str] = set()
+        self.on_write: Callable[[str, int, int], None] = lambda *_: None
         self.indices = self
         self.is_down = False
 
@@ -135,7 +137,10 @@ class FakeElasticsearch:
 
     async def get_mapping(self, *, index: str) -> dict[str, Any]:
         await self._ask(lambda: None)
-        return {index: {"mappings": {"_meta": {FILLED: True}}}}
+        return {index: {"mappings": {"_meta": {FILLED: index in self.filled}}}}
+
+    async def put_mapping(self, *, index: str, **_: Any) -> None:
+        await self._ask(lambda: self.filled.add(index))
 
     def options(self, **_: Any) -> FakeElasticsearch:
         return self
@@ -151,7 +156,11 @@ class FakeElasticsearch:
         items = []
         for action, source in _pairs(operations):
             ((name, how),) = msgspec.json.decode(action).items()
+            before = documents.get(how["_id"])
             status = 429 if self.network.happens(0.01) else _put(documents, name, how, source)
+            if before is not None and status < 400:
+                version = documents[how["_id"]][1]["version"]
+                self.on_write(how["_id"], before[1]["version"], version)
             error = {} if status < 400 else {"error": {"type": "refused", "reason": "fake"}}
             items.append({name: {"status": status, **error}})
         return {"items": items}

@@ -13,9 +13,9 @@ from typing import Any
 
 import asyncpg
 
+from chronos.store import journal_scan, reads
 from chronos.store import outbox_rotation as rotation
 from chronos.store import outbox_statements as outbox
-from chronos.store import reads
 from chronos.store.outbox_cursor import Snapshot
 from chronos.store.references import READ_REFERENCES
 from chronos.store.statements import READ_FOUND, TRY_KEYS, append_to, begin_and_lock
@@ -78,6 +78,7 @@ class Statements:
             READ_FOUND: self._read_found,
             READ_REFERENCES: lambda _, *wanted: [self._postgres.tables.referred(wanted)],
             TRY_KEYS: self._try_keys,
+            journal_scan._AT_VERSIONS: self._at_versions,
             reads._EVENTS: self._events,
             reads._EVENT: lambda _, name, version: [
                 _event(row) for row in [self._postgres.tables.event(name, version)] if row
@@ -229,6 +230,23 @@ class Statements:
             read += len(row.body)
             found.append(_event(row))
         return found
+
+    def _at_versions(self, _: Session, names: list[str], versions: list[int]) -> Any:
+        wanted = zip(names, versions, strict=True)
+        rows = [row for one in wanted if (row := self._postgres.tables.event(*one))]
+        return [
+            Named(
+                account_id=row.account_id,
+                version=row.version,
+                event_id=row.event_id,
+                booked=row.booked_after,
+                held=row.held_after,
+                overdraft_limit=row.overdraft_limit_after,
+                hash=row.hash.hex(),
+                body=row.body,
+            )
+            for row in rows
+        ]
 
     # The relay.
 
@@ -391,6 +409,13 @@ class Statements:
         self._write(session, lambda _: rows.clear(), lambda: None)
         self._postgres.world.saw("an outbox table was emptied")
         return "TRUNCATE TABLE"
+
+
+class Named(dict[str, Any]):
+    """A row as asyncpg gives it: by name, and as a sequence of its values."""
+
+    def __iter__(self) -> Any:
+        return iter(self.values())
 
 
 def _event(row: EventRow) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from tests.simulation.planted import EVERY, Planting, commands_without_locks, pl
 from tests.simulation.run import simulate, simulate_many
 
 SEEDS = range(1, 201)
-TRIED_MAX = 40
+TRIED_MAX = 120
 JOBS_MAX = 4
 RARE = (
     "a commit of the relay was lost in a crash",

@@ -30,6 +30,7 @@ class Watch:
         cluster.postgres.on_checkpoint = self._checkpoint
         cluster.kafka.on_append = self._append
         cluster.redis.on_write = self._redis
+        cluster.search.on_write = self._search
 
     @property
     def committed(self) -> set[Sent]:
@@ -86,6 +87,10 @@ class Watch:
         if version < before:
             self._violate(f"{key} went from version {before} to {version}")
         self._copy("Redis", from_fields(self._cluster.redis.hashes[key]))
+
+    def _search(self, account_id: str, before: int, version: int) -> None:
+        if version < before:
+            self._violate(f"Elasticsearch went from {account_id} {before} to {version}")
 
     def _copy(self, where: str, balance: Balance) -> None:
         """Compares one value with the event that made it."""
