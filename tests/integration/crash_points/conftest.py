@@ -66,17 +66,27 @@ class Scene:
 
 @pytest.fixture(scope="session")
 def figures() -> Iterator[list[dict[str, object]]]:
-    """Gathers what each point has shown, and keeps it where the run was told to."""
+    """Gathers what each point has shown, and keeps it where the run was told to.
+
+    A run of some points leaves those of others in the file, if they are of the same commit.
+    """
     gathered: list[dict[str, object]] = []
     yield gathered
     if FIGURES:
-        report = {
-            "what": "processes that end at named points under load, and what was lost by it",
-            "commit": commit(),
-            "machine": machine_facts(),
-            "points": gathered,
-        }
-        Path(FIGURES).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        _keep(Path(FIGURES), gathered)
+
+
+def _keep(path: Path, gathered: list[dict[str, object]]) -> None:
+    report = {
+        "what": "processes that end at named points under load, and what was lost by it",
+        "commit": commit(),
+        "machine": machine_facts(),
+    }
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = before["points"] if before.get("commit") == report["commit"] else []
+    points = {(one["process"], one["point"]): one for one in [*known, *gathered]}
+    report["points"] = list(points.values())
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ CRASHES = int(os.environ.get("TEST_CRASHES", "2"))
 HIT_S = 120.0
 SETTLED_S = 120.0
 PASSES_MAX = 4
+STARTS_MAX = 5
 POINTS = [
     ("api", CrashPoint.AFTER_LOCK),
     ("api", CrashPoint.AFTER_APPEND),
@@ -39,8 +40,7 @@ async def test_nothing_is_lost_and_nothing_doubled(scene, figures, role, point):
     async with scene.crowd.at_work():
         member.kill()
         for _ in range(CRASHES):
-            member.start(crash_at=f"{point}:{chance.randint(1, PASSES_MAX)}")
-            assert await member.exit_code(HIT_S) == EXIT_CODE, member.story()
+            await hit(member, f"{point}:{chance.randint(1, PASSES_MAX)}")
         member.start()
         await member.until_ready()
 
@@ -57,6 +57,17 @@ async def test_nothing_is_lost_and_nothing_doubled(scene, figures, role, point):
     )
     assert violations == []
     assert len(scene.crowd.answered) > answered
+
+
+async def hit(member, crash_at: str) -> None:
+    """Has a process end at a point; on a busy machine it may need more than one start."""
+    for _ in range(STARTS_MAX):
+        member.start(crash_at=crash_at)
+        code = await member.exit_code(HIT_S)
+        # A worker that finds a server silent when it starts says so and ends with 1.
+        if code != 1 or " is unavailable: " not in member.story():
+            break
+    assert code == EXIT_CODE, member.story()
 
 
 async def settled(scene) -> list[str]:

@@ -61,23 +61,6 @@ async def test_a_relay_that_is_killed_leaves_duplicates_only(settings, outbox, r
     assert set(seen) == set(outbox.committed), "Kafka has what was never committed"
 
 
-async def test_two_relays_at_once_never_hold_one_shard_together(settings, outbox, relay):
-    first, second = relay(0), relay(1)
-    await until(lambda: _each_has_one(first, second), "two relays did not share the shards")
-    async with steady_writing(outbox):
-        await until(lambda: _published(first, 200), "the first published nothing")
-        await until(lambda: _published(second, 200), "the second published nothing")
-    seen = await until(lambda: all_in_kafka(settings, outbox), "events were lost")
-
-    owner = await outbox.connect()
-    locks = "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
-    assert sorted(row["objid"] for row in await owner.fetch(locks)) == [0, 1]
-    assert inversions(seen) == []
-    first.send(signal.SIGTERM)
-    assert await first.exit_code() == 0
-    await owner.close()
-
-
 async def test_tables_rotate_under_load_and_cut_connections_heal(settings, outbox, relay):
     process = relay()
     await until(lambda: _owns(process, {0, 1}), "the relay did not start")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 
 import pytest
@@ -50,6 +51,8 @@ async def test_three_relays_share_four_shards_and_two_take_over_from_the_third(
     assert [tuple(row) for row in await owner.fetch(HOLDERS)] == [(n, 1) for n in SHARDS]
     assert inversions(seen) == []
     assert set(seen) == set(outbox.committed)
+    relays[1].send(signal.SIGTERM)
+    assert await relays[1].exit_code() == 0
     await owner.close()
 
 
