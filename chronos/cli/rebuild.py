@@ -47,7 +47,7 @@ source_option = click.option(
     default=Source.AUTO.value,
     show_default=True,
     help="Where events are read first: Kafka spares PostgreSQL, which proves the copy in any "
-    "case; auto reads Kafka where its topic is whole.",
+    "case, and is quicker; auto reads Kafka where its topic is whole and was not just made.",
 )
 
 

@@ -15,6 +15,7 @@ from chronos.audit.rebuild_all import rebuild_part
 from chronos.errors import MissingPart
 from chronos.mirror.indices import delete_indices
 from chronos.store.journal_pages import JournalPages
+from chronos.store.outbox_statements import WITH_ALL
 from chronos.stream.topic_admin import open_admin
 from chronos.stream.topic_reader import TopicReader
 from tests.integration.audit.conftest import PARTITIONS, delete_keys, spoil
@@ -32,9 +33,8 @@ def rebuilt(estate, settings):
         elasticsearch_url=estate.targets.elasticsearch_url,
     )
 
-    async def rebuild(copy, progress=None, source=Source.AUTO):
-        progress = progress or Watched()
-        return await rebuild_part(copy, made, progress=progress, source=source)
+    async def rebuild(copy, progress=None, **options):
+        return await rebuild_part(copy, made, progress=progress or Watched(), **options)
 
     return rebuild
 
@@ -158,3 +158,22 @@ async def test_the_journal_is_read_where_kafka_was_lost_or_the_database_restored
     lost = await rebuilt("redis")
 
     assert restored["read"] == lost["read"] == "postgresql"
+
+
+@pytest.mark.parametrize(
+    ("source", "read"), [(Source.AUTO, "postgresql"), (Source.KAFKA, "kafka")]
+)
+async def test_a_topic_that_was_just_made_is_read_only_when_asked_for(
+    estate, rebuilt, source, read
+):
+    """As a part of `rebuild all`, while the checkpoints name no cluster."""
+    connection = await asyncpg.connect(estate.targets.postgres_dsn)
+    await connection.execute(
+        "UPDATE relay_checkpoints SET system_identifier = 0, timeline_id = 1"
+    )
+    await connection.close()
+
+    facts = await rebuilt("redis", source=source, command=WITH_ALL)
+
+    assert facts["read"] == read
+    assert (await estate.reconciled()).is_clean
