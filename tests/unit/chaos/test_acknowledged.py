@@ -115,6 +115,17 @@ def test_a_position_that_is_not_its_last_events_is_found(town):
     assert any(w.endswith(f"was told position 1, its last event is at {last}") for w in found)
 
 
+def test_a_balance_of_another_version_than_it_left_is_found(town):
+    told = {
+        "alice": {"version": 2, "booked": 50, "held": 0, "available": 50},
+        "bob": {"version": 2, "booked": 5, "held": 0, "available": 15},
+    }
+    reply_with(named(town, "t2"), accounts=told)
+
+    found = no_lost_ack(town.journal(), town.history).violations
+    assert any(what.endswith("left alice at version 3, was told 2") for what in found)
+
+
 def test_an_acknowledgement_that_is_no_receipt_is_found(town):
     answer_with(named(town, "t2"), reply='{"id":"t2"}')
 
