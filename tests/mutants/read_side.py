@@ -25,8 +25,9 @@ from chronos.wire import balance as wire_balance
 from chronos.wire.codec import decode_event
 from tests.mutants.planting import Planting, TargetMoved, replaced_once
 
-LATE_S_MAX = 0.15
+LATE_S_MAX = 1.0
 """Longest time by which one write may overtake another."""
+SLOW_S_MAX = 0.1
 TRIES_MAX = 40
 AGAIN_S = 0.5
 CONCURRENCY = 4
@@ -59,7 +60,7 @@ def m5_no_version_guard(planting: Planting) -> None:
 
 
 def m6_four_at_once(planting: Planting) -> None:
-    """The balances agent runs four times in its process, each with records of any partition."""
+    """The balances agent runs four times in its process, and writes a moment after it folds."""
 
     def make(agent: Any) -> Any:
         def four(self: ChronosApp, *arguments: Any, **options: Any) -> Any:
@@ -69,6 +70,14 @@ def m6_four_at_once(planting: Planting) -> None:
 
         return four
 
+    def make_write(write: Any) -> Any:
+        async def slow(self: BalancesAgent, folded: Any) -> None:
+            await asyncio.sleep(random.random() * SLOW_S_MAX)
+            await write(self, folded)
+
+        return slow
+
+    planting.swap(BalancesAgent, "_write", make_write)
     # Faust's own: every agent is registered by it.
     planting.swap(_owner_of(ChronosApp, "agent"), "agent", make)
 
