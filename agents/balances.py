@@ -208,7 +208,11 @@ class BalancesAgent:
     ) -> Balance | None:
         known = folded.balance(head.account_id.encode(), partition)
         log.warning(
-            "gap_in_versions", known=_version(known), found=head.version, event_id=head.event_id
+            "gap_in_versions",
+            known=_version(known),
+            found=head.version,
+            event_id=head.event_id,
+            partition=partition,
         )
         tally.gaps += 1
         while _version(known) < head.version:

@@ -172,7 +172,7 @@ class Source:
                         items.append(await _read(agent, record))
                 if items:
                     await agent.write(items)
-                self._app.liveness.did_something()
+                self._app.liveness.did_something(agent.name)
 
 
 class EntriesAgent:

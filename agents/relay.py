@@ -165,7 +165,7 @@ class Relay:
             pass_point(CrashPoint.AFTER_KAFKA_ACK)
             page.published.set()
             self._app.liveness.waits_no_more(PUBLISH)
-            self._app.liveness.did_something()
+            self._app.liveness.did_something(PUBLISH)
             self._observe(page, monotonic() - started_s)
 
     async def publish_again(self, records: Sequence[Record]) -> None:

@@ -161,6 +161,14 @@ class Settings:
     batch_wait_ms: int = _setting(
         20, "longest wait of a worker for a fuller batch", unit="ms", low=1, high=1000
     )
+    stuck_after_s: int = _setting(
+        120,
+        "time without progress, while work waits and no store is awaited, after which a worker "
+        "ends itself",
+        unit="s",
+        low=5,
+        high=3600,
+    )
     min_version_wait_s: int = _setting(
         2, "longest wait of a read for its min_version", unit="s", low=0, high=30
     )

@@ -56,7 +56,7 @@ class Health:
     async def healthz(self, _request: web.Request) -> web.Response:
         """Answers 200 while the worker is alive, 503 once it is stuck or crashed."""
         lag = sum(consumer_lag(self._app).values())
-        stuck = self._app.crashed or self._app.liveness.is_stuck(lag)
+        stuck = self._app.crashed or self._app.liveness.stall is not None
         state = LiveAnswer(
             status="stuck" if stuck else "ok",
             role=self._app.role,

@@ -38,6 +38,7 @@ from chronos.errors import ChronosError
 from chronos.stream.liveness import Liveness
 from chronos.stream.pages import PageSchema
 from chronos.stream.sensors import LightMonitor
+from chronos.stream.stall_watch import StallWatch
 from chronos.stream.topics import ensure_topics
 from chronos.stream.transport import KafkaTransport
 from chronos.stream.worker import ChronosWorker
@@ -74,10 +75,10 @@ class ChronosApp(faust.App):
         self.settings = settings
         self.role = role
         self.names = Names(settings.namespace)
-        self.liveness = Liveness()
+        self.liveness = Liveness(stuck_after_s=settings.stuck_after_s)
         self.batch_given_up = asyncio.Event()
         self.paged_topics: frozenset[str] = frozenset()
-        self._resources: list[Resource] = []
+        self._resources: list[Resource] = [StallWatch(self)]
         self._opened: list[Resource] = []
         self._farewells: list[Callable[[], None]] = []
         super().__init__(self.names.app_id(role), **options)
@@ -98,6 +99,11 @@ class ChronosApp(faust.App):
         For answers that go on: the web server waits for them, and the stop for the web server.
         """
         self._farewells.append(say)
+
+    def acknowledge(self, event: Any) -> None:
+        """Acknowledges an event whose effect is there: its offset may be committed."""
+        consumer: Any = self.consumer  # of `KafkaTransport`
+        consumer.acknowledge(event)
 
     async def on_first_start(self) -> None:
         """Makes the folder of this process's tables."""

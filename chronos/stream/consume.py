@@ -98,8 +98,7 @@ async def consume(app: ChronosApp, stream: Any, how: Consumption[T]) -> None:
                 records = [record for page in pages for record in page.value]
                 await _apply(app, records, how)
                 for page in pages:
-                    page.ack()
-                app.liveness.did_something()
+                    app.acknowledge(page)
                 EVENTS_PROCESSED.labels(how.agent).inc(len(records))
                 BATCH_EVENTS.labels(how.agent).observe(len(records))
                 STEP_SECONDS.labels(how.agent).observe(monotonic() - started_s)

@@ -1,19 +1,47 @@
-"""Whether a worker is ready for requests, and whether it is alive at all.
+"""Whether a worker is ready for requests, and whether it gets on at all.
 
-Ready: recovered, not rebalancing, not stopping. Alive: either there is nothing to do, or
-something was done lately, or the worker waits for a store whose name it can tell. A worker that
-is neither has met one of the known stalls of its libraries and is best started again by its
-supervisor.
+Ready: recovered, not rebalancing, not stopping. Getting on: of each partition either there is
+nothing to do, or its committed offset has moved lately, or the agent that reads it waits for a
+store whose name it can tell. A partition of which none is true has met one of the known stalls
+of the libraries, or a bug of ours; its worker is best started again, and ends itself
+(`chronos.stream.stall_watch`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 STUCK_AFTER_S = 120.0
+"""The default of the setting `stuck_after_s`."""
+
+
+class Place(NamedTuple):
+    """One partition that this worker works on, and who does."""
+
+    agent: str
+    topic: str
+    partition: int
+
+
+class Progress(NamedTuple):
+    """How far the work on a partition is."""
+
+    done: int
+    """Offset before which everything is done."""
+    lag_records: int
+    """Records that are there and not done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """Says where work waits, and for how long nothing of it was done."""
+
+    place: Place
+    progress: Progress
+    since_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,22 +53,35 @@ class Readiness:
 
 
 class Liveness:
-    """Remembers when something was last done, and which store is waited for."""
+    """Remembers when something was last done where, and which store is waited for.
 
-    def __init__(self, *, clock_s: Callable[[], float] = monotonic):
+    Args:
+        stuck_after_s: How long work may wait without any of it being done.
+        clock_s: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        stuck_after_s: float = STUCK_AFTER_S,
+        clock_s: Callable[[], float] = monotonic,
+    ):
+        self._stuck_after_s = stuck_after_s
         self._clock_s = clock_s
-        self._progress_at_s = clock_s()
-        self._behind_since_s: float | None = None
+        self._did_at_s: dict[str, float] = {}
+        self._moved: dict[Place, tuple[int, float]] = {}
         self._waiting_for: dict[str, str] = {}
+        self.stall: Stall | None = None
+        """What ends this worker, once something does."""
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
         """Names the stores that somebody waits for."""
         return tuple(sorted(set(self._waiting_for.values())))
 
-    def did_something(self) -> None:
-        """Notes progress."""
-        self._progress_at_s = self._clock_s()
+    def did_something(self, who: str) -> None:
+        """Notes progress of `who` that no offset shows."""
+        self._did_at_s[who] = self._clock_s()
 
     def waits(self, who: str, service: str) -> None:
         """Notes that `who` waits for a store."""
@@ -49,17 +90,33 @@ class Liveness:
     def waits_no_more(self, who: str) -> None:
         """Notes that the store answered."""
         if self._waiting_for.pop(who, None) is not None:
-            self.did_something()
+            self.did_something(who)
 
-    def is_stuck(self, lag_records: int) -> bool:
-        """Tells whether there was work for two minutes, none was done, and nobody waits."""
+    def look(self, places: Mapping[Place, Progress]) -> Stall | None:
+        """Tells where work has waited longest, if it has waited too long.
+
+        Args:
+            places: Everything that this worker works on now; to be shown again and again.
+        """
         now_s = self._clock_s()
-        if lag_records == 0 or self._waiting_for:
-            self._behind_since_s = None
-            return False
-        if self._behind_since_s is None:
-            self._behind_since_s = now_s
-        return now_s - max(self._behind_since_s, self._progress_at_s) > STUCK_AFTER_S
+        worst: Stall | None = None
+        moved: dict[Place, tuple[int, float]] = {}
+        for place, progress in places.items():
+            done, since_s = self._moved.get(place, (progress.done, now_s))
+            idle = progress.lag_records <= 0 or place.agent in self._waiting_for
+            if idle or done != progress.done:
+                since_s = now_s
+            since_s = max(since_s, self._did_at_s.get(place.agent, since_s))
+            moved[place] = (progress.done, since_s)
+            waited_s = now_s - since_s
+            if waited_s > self._stuck_after_s and (worst is None or waited_s > worst.since_s):
+                worst = Stall(place=place, progress=progress, since_s=waited_s)
+        self._moved = moved
+        return worst
+
+    def forgive(self) -> None:
+        """Begins to count anew everywhere."""
+        self._moved = {}
 
 
 def readiness(app: Any) -> Readiness:

@@ -104,6 +104,10 @@ class PageOffsets:
         """Gives the offset of the first record of a partition that is not done yet."""
         return self._done.get(tp)
 
+    def is_open(self, tp: TP) -> bool:
+        """Tells whether a page of a partition is under way."""
+        return bool(self._open.get(tp))
+
     def partitions(self) -> Iterator[TP]:
         """Gives the partitions of which something is done."""
         return iter(list(self._done))

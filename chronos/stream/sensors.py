@@ -110,19 +110,34 @@ def watch_lag(app: Any) -> None:
 
 def consumer_lag(app: Any) -> dict[tuple[str, int], int]:
     """Tells for each assigned source partition how many records are not committed yet."""
+    return {(tp.topic, tp.partition): lag for tp, lag in lagging_partitions(app).items()}
+
+
+def lagging_partitions(app: Any) -> dict[Any, int]:
+    """Tells for each assigned source partition how far its commit is behind its end.
+
+    Numbers at the end that no record has, because a transaction or a compaction left them, are
+    no lag.
+    """
     changelogs = app.tables.changelog_topics
-    lags: dict[tuple[str, int], int] = {}
+    lags: dict[Any, int] = {}
     for tp in _assigned(app):
         if tp.topic in changelogs:
             continue
         end = app.consumer.highwater(tp) or app.monitor.tp_end_offsets.get(tp)
         if end is None:
             continue
-        done = app.monitor.tp_committed_offsets.get(tp)
-        if done is None:
-            done = app.consumer._committed_offset.get(tp) or 0  # noqa: SLF001 - no public way
-        lags[tp.topic, tp.partition] = max(0, end - done)
+        is_done = app.consumer.has_done_all_before(tp, end)
+        lags[tp] = 0 if is_done else max(0, end - committed_offset(app, tp))
     return lags
+
+
+def committed_offset(app: Any, tp: Any) -> int:
+    """Tells before which offset everything is committed."""
+    done = app.monitor.tp_committed_offsets.get(tp)
+    if done is None:
+        done = app.consumer._committed_offset.get(tp) or 0  # noqa: SLF001 - no public way
+    return int(done)
 
 
 def _assigned(app: Any) -> frozenset[Any]:

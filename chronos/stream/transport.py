@@ -1,15 +1,21 @@
-"""Faust's Kafka transport with changes: pages, nothing passed over, short waits, a watch.
+"""Faust's Kafka transport with changes: pages, no loss in rebalances, short waits, a watch.
 
 Records of the agents' source topics are handed on by the page (`chronos.stream.pages`), one
 message for all that a fetch found of a partition.
 
+A rebalance ends with a seek to the committed offsets. Stock Faust lets records flow meanwhile,
+and then empties the queues of its streams: what had come into one was lost. Here nothing flows
+from the seek to the resumption, and what was fetched across a seek is fetched again. And what a
+stream steps over because of a rebalance, stock Faust acknowledges. Here only what came through
+`acknowledge` counts.
+
+Stock Faust also drops what a fetch brings after the flow was stopped. When the recovery of the
+tables had gone to a changelog's beginning meanwhile, the worker waited for ever for records
+that it had read. Here whatever of a fetch is not handed on is read again.
+
 The task that keeps a consumer in its group ends at an error that it does not know, and Faust
 asks for it only while it fetches, which needs an assignment: a worker would wait for ever, up
 and never ready. Here its end crashes the worker, and whoever started it starts it again.
-
-Stock Faust also drops what a fetch brings after the flow was stopped: when the recovery of the
-tables had gone to a changelog's beginning meanwhile, that was passed over, and the worker
-waited for ever for records that it had read. Here whatever is not handed on is read again.
 
 Stock Faust lets the broker hold an empty fetch for 1.5 s. aiokafka has one fetch under way for
 each broker, and leaves out of it every partition whose records are still being consumed. So
@@ -24,6 +30,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -63,6 +70,8 @@ class _Consumer(Consumer):
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
         self._pages = PageOffsets()
+        self._acknowledged: Any = None
+        self._seeks = self._fetched_after = 0
 
     @property
     def _paged(self) -> frozenset[str]:
@@ -87,13 +96,36 @@ class _Consumer(Consumer):
                     self._pages.hand_out(message)
                 undelivered.hand_on(tp, message.offset)
                 yield tp, message
+                if self._fetched_after != self._seeks:
+                    # It went in from before the seek, and its offset was noted as read.
+                    await self._seek_back()
+                    break
         left = undelivered.left()
         if left:
             thread: Any = self._thread
             await thread.read_again(left)
 
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
+        # What a seek meets on its way is of before or after it, nobody can tell.
+        self._fetched_after = self._seeks
+        return await super()._getmany(active_partitions, timeout)
+
+    def acknowledge(self, event: Any) -> None:
+        """Acknowledges an event whose effect is there; nobody else's acknowledgement counts.
+
+        A stream that meets a page while the flow is paused for a rebalance steps over it and
+        acknowledges it, also when it was told to acknowledge nothing.
+        """
+        self._acknowledged = event.message
+        try:
+            event.ack()
+        finally:
+            self._acknowledged = None
+
     def ack(self, message: Any) -> bool:
         """Notes a page, or a record of a topic that is not paged, as done."""
+        if message is not self._acknowledged:
+            return False
         if message.topic not in self._paged:
             return bool(super().ack(message))
         self._unacked_messages.discard(message)
@@ -116,8 +148,14 @@ class _Consumer(Consumer):
         await super().on_partitions_assigned(assigned, generation_id)
 
     def _still_flows(self, generation: int) -> bool:
-        # Asked between two messages: whoever took the last one may have stopped the flow.
-        return bool(self.flow_active) and self.app.consumer_generation_id == generation
+        # Asked between two messages: whoever took the last one may have stopped the flow. And
+        # what was fetched across a seek is of before or after it, nobody can tell.
+        is_of_now = self._fetched_after == self._seeks
+        return (
+            is_of_now
+            and bool(self.flow_active)
+            and self.app.consumer_generation_id == generation
+        )
 
     def _messages(self, records: Any, generation: int) -> Iterator[tuple[Any, Any]]:
         pages, others = split(records, self._paged)
@@ -126,10 +164,33 @@ class _Consumer(Consumer):
         for tp, record in self.scheduler.iterate(others):
             yield tp, self._to_message(tp, record)
 
+    def has_done_all_before(self, tp: Any, end: int) -> bool:
+        """Tells whether all before `end` was read, and all that was read is committed."""
+        position = next_offset(getattr(self._thread, "_consumer", None), tp)
+        done = self._pages.committable(tp)
+        is_committed = done is None or done <= (self._committed_offset[tp] or 0)
+        is_read = position is not None and position >= end
+        return is_read and is_committed and not self._pages.is_open(tp)
+
     async def perform_seek(self) -> None:
-        """Begins anew at the commits; pages handed out before are given again."""
+        """Begins anew at the commits; nothing flows until whoever asked resumes it.
+
+        In between Faust empties the queues of its streams: a page that came into one would be
+        read, and never given again.
+        """
+        self.stop_flow()
+        await self._seek_anew()
+
+    async def _seek_anew(self) -> None:
+        self._seeks += 1
         await super().perform_seek()
         self._pages.forget(self.assignment())
+
+    async def _seek_back(self) -> None:
+        try:
+            await self._seek_anew()
+        except KafkaError as error:
+            self.log.warning("Seek while the flow is stopped failed: %r", error)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[Any]:
         yield from super()._filter_tps_with_pending_acks(topics)
@@ -218,6 +279,16 @@ def membership_fault(consumer: Any) -> BaseException | None:
         return None
     fault: BaseException | None = task.exception()
     return fault
+
+
+def next_offset(consumer: Any, tp: Any) -> int | None:
+    """Tells which offset a consumer reads next; None while nobody knows."""
+    # The public way asks the consumer's thread, and waits for it.
+    if consumer is None or consumer._subscription.subscription is None:  # noqa: SLF001
+        return None
+    assignment = consumer._subscription.subscription.assignment  # noqa: SLF001
+    state = None if assignment is None else assignment.state_value(tp)
+    return None if state is None else state._position  # noqa: SLF001
 
 
 class KafkaTransport(Transport):

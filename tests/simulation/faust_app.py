@@ -97,6 +97,9 @@ class SimApp:
     def add_resource(self, resource: Any) -> None:
         self._resources.append(resource)
 
+    def acknowledge(self, page: Any) -> None:
+        page.ack()
+
     def add_future(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._process.spawn(self._watched(work))
 

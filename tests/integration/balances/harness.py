@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -64,6 +65,7 @@ class Worker:
         self._settings = replace(settings, **{f"{role}_port": self.port - settings.slot})
         self.slot = settings.slot
         self._log = log
+        self.planted = ""
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -71,10 +73,12 @@ class Worker:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        program = "from chronos.cli.main import main; main()"
+        program = ["-c", "from chronos.cli.main import main; main()"]
+        if self.planted:
+            program = ["-m", "tests.integration.balances.planted", self.planted]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", program, "worker", self._role],
+                [sys.executable, *program, "worker", self._role],
                 cwd=ROOT,
                 env={**_plain_environment(), **self._settings.to_environment()},
                 stdin=subprocess.DEVNULL,
@@ -105,6 +109,13 @@ class Worker:
     def story(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines()
         return "\n".join(lines[-40:])
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """Gives its log lines of one kind, oldest first."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        # Faust shows the terminal's cursor again before the first line of a crash.
+        read = [json.loads(line[line.index("{") :]) for line in lines if '{"' in line]
+        return [line for line in read if line["event"] == event]
 
     def _signal(self, number: signal.Signals) -> None:
         os.kill(self.process.pid, number)
@@ -216,10 +227,13 @@ class Scene:
         transfer_id = TransferId(f"trf_{self._keys}")
         return transfer(source, destination, amount, transfer_id=transfer_id)
 
-    async def worker(self, slot: int = 0, *, role: str = "balances") -> Worker:
+    async def worker(
+        self, slot: int = 0, *, role: str = "balances", planted: str = ""
+    ) -> Worker:
         """Starts a worker and waits until it may be asked."""
         settings = replace(self.settings, slot=slot)
         worker = Worker(settings, self.folder / f"{role}-{slot}.log", role)
+        worker.planted = planted
         self.workers.append(worker)
         worker.start()
         await self.until_ready(worker)

@@ -80,6 +80,9 @@ class FakeApp:
         self.slept_s = []
         self._sleeps = sleeps
 
+    def acknowledge(self, event):
+        event.ack()
+
     async def sleep(self, pause_s):
         self.slept_s.append(pause_s)
         self.should_stop = len(self.slept_s) >= self._sleeps

@@ -1,4 +1,4 @@
-"""A worker is stuck only when there is work, none is done, and it waits for nobody."""
+"""A worker stalls where there is work, none is done, and its agent waits for nobody."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from chronos.errors import ChronosError, InvariantBroken, UnsafeSetting
-from chronos.stream.liveness import STUCK_AFTER_S, Liveness, readiness
+from chronos.stream.liveness import Liveness, Place, Progress, Stall, readiness
 from chronos.stream.worker import exit_code_of
+
+HERE = Place("balances", "events", 3)
+NEXT = Place("balances", "events", 4)
 
 
 @pytest.fixture
@@ -18,35 +21,72 @@ def clock():
 
 @pytest.fixture
 def liveness(clock):
-    return Liveness(clock_s=lambda: clock.now_s)
+    return Liveness(stuck_after_s=120, clock_s=lambda: clock.now_s)
 
 
-def test_work_that_nobody_does_is_stuck_after_two_minutes(clock, liveness):
-    assert not liveness.is_stuck(5)
-    clock.now_s += STUCK_AFTER_S
-    assert not liveness.is_stuck(5)
+def test_work_that_nobody_does_is_a_stall_after_its_time(clock, liveness):
+    assert liveness.look({HERE: Progress(7, 5)}) is None
+    clock.now_s += 120
+    assert liveness.look({HERE: Progress(7, 5)}) is None
     clock.now_s += 1
-    assert liveness.is_stuck(5)
+
+    stall = liveness.look({HERE: Progress(7, 6)})
+
+    assert stall == Stall(place=HERE, progress=Progress(7, 6), since_s=121)
+
+
+def test_a_partition_that_stands_still_beside_one_that_moves_is_a_stall(clock, liveness):
+    stall = None
+    for offset in range(130):
+        stall = liveness.look({HERE: Progress(7, 5), NEXT: Progress(offset, 5)})
+        clock.now_s += 1
+
+    assert stall.place == HERE
 
 
 def test_a_long_idle_time_before_the_work_came_does_not_count(clock, liveness):
-    assert not liveness.is_stuck(0)
-    clock.now_s += 10 * STUCK_AFTER_S
-    assert not liveness.is_stuck(5)
+    assert liveness.look({HERE: Progress(7, 0)}) is None
+    clock.now_s += 1200
+    assert liveness.look({HERE: Progress(7, 0)}) is None
+    clock.now_s += 1
+    assert liveness.look({HERE: Progress(7, 5)}) is None
+    clock.now_s += 119
+    assert liveness.look({HERE: Progress(7, 5)}) is None
 
 
-def test_progress_or_a_store_that_is_waited_for_counts_as_alive(clock, liveness):
-    liveness.is_stuck(5)
-    clock.now_s += STUCK_AFTER_S
-    liveness.did_something()
-    clock.now_s += STUCK_AFTER_S
-    assert not liveness.is_stuck(5)
+def test_a_partition_that_went_and_came_back_begins_anew(clock, liveness):
+    liveness.look({HERE: Progress(7, 5)})
+    clock.now_s += 100
+    liveness.look({})
+    clock.now_s += 100
+    assert liveness.look({HERE: Progress(7, 5)}) is None
+
+
+def test_a_store_that_the_agent_waits_for_counts_as_alive_and_another_agent_s_does_not(
+    clock, liveness
+):
+    liveness.look({HERE: Progress(7, 5)})
     liveness.waits("balances", "postgresql")
-    clock.now_s += 10 * STUCK_AFTER_S
-    assert not liveness.is_stuck(5)
+    clock.now_s += 1200
+    assert liveness.look({HERE: Progress(7, 5)}) is None
     assert liveness.waiting_for == ("postgresql",)
     liveness.waits_no_more("balances")
     assert liveness.waiting_for == ()
+    clock.now_s += 120
+    assert liveness.look({HERE: Progress(7, 5)}) is None
+
+    liveness.waits("mirror-entries", "elasticsearch")
+    clock.now_s += 1
+    assert liveness.look({HERE: Progress(7, 5)}) is not None
+
+
+def test_work_that_no_offset_shows_counts_and_so_does_forgiveness(clock, liveness):
+    liveness.look({HERE: Progress(7, 5)})
+    for step in (lambda: liveness.did_something("balances"), liveness.forgive):
+        clock.now_s += 120
+        step()
+        clock.now_s += 1
+        assert liveness.look({HERE: Progress(7, 5)}) is None
 
 
 def app(**changes):
