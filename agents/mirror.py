@@ -239,7 +239,7 @@ class AccountsAgent:
         """
         key, value = record.key, record.value
         if not key:
-            raise Foreign
+            raise Foreign("an empty key: a table's changelog has the account's id")
         if value is None:
             self._out.count("tombstone", 1)
             return None

@@ -317,7 +317,7 @@ def _control(app: ChronosApp, relay: Relay) -> Consumption[Republish | None]:
 
 def _command(record: Any) -> Republish | None:
     if record.value is None:
-        raise Foreign
+        raise Foreign("no value: a command has one")
     return decode_command(record.value)
 
 

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from chronos.cli.instance import Instance, find_instance
-from chronos.cli.show import instance_options, run
+from chronos.cli.show import instance_options, printable, printable_bytes, run
 from chronos.client.event_stream import LiveEvent
 from chronos.stream.topic_reader import TopicReader, TopicRecord, open_topic
 
@@ -156,11 +156,12 @@ async def _records(reader: TopicReader, *, follow: bool) -> AsyncIterator[TopicR
 
 
 def _as_text(record: TopicRecord) -> str:
-    key = "no key" if record.key is None else record.key.decode("utf-8", "replace")
+    # The topic may hold records of others, and their bytes anything.
+    key = "no key" if record.key is None else printable_bytes(record.key)
     headers = "  ".join(
-        f"{name}={value.decode('utf-8', 'replace')}" for name, value in record.headers
+        f"{printable(name)}={printable_bytes(value)}" for name, value in record.headers
     )
-    value = "" if record.value is None else record.value.decode("utf-8", "replace")
+    value = "" if record.value is None else printable_bytes(record.value)
     return (
         f"partition {record.partition} offset {record.offset} key {key}\n  {headers}\n  {value}"
     )
@@ -173,7 +174,7 @@ def _as_json(record: TopicRecord) -> str:
         value = None if text is None else json.loads(text)
     except ValueError:
         value = text
-    return json.dumps(
+    line = json.dumps(
         {
             "partition": record.partition,
             "offset": record.offset,
@@ -184,3 +185,4 @@ def _as_json(record: TopicRecord) -> str:
         },
         ensure_ascii=False,
     )
+    return printable(line)

@@ -59,6 +59,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "backup": ("backup:backup", "copy the database of a running instance"),
         "restore": ("backup:restore", "put a backup in the place of a database"),
         "outbox": ("outbox", "show what waits for Kafka"),
+        "dead-letters": ("dead_letters", "show records that were found and are not ours"),
         "doctor": ("doctor", "look for what is wrong on this machine or with an instance"),
         "config": ("config", "show every setting with its value"),
         "bench": ("bench", "measure"),

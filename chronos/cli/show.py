@@ -108,6 +108,16 @@ async def first(listing: Listing[Any, _T], most: int) -> list[_T]:
     return found
 
 
+def printable(text: str) -> str:
+    """Writes what a terminal would obey, or nobody could see, as JSON's escapes."""
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
+def printable_bytes(raw: bytes) -> str:
+    """Writes foreign bytes for a person: as text where they are text."""
+    return printable(raw.decode("utf-8", "backslashreplace"))
+
+
 def print_fields(pairs: Iterable[tuple[str, object]]) -> None:
     """Prints names and values in two columns."""
     rows = [(name, str(value)) for name, value in pairs if value is not None]

@@ -22,12 +22,14 @@ within each partition.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
 
 from chronos.errors import ChronosError, Unavailable
@@ -40,6 +42,8 @@ from chronos.telemetry.stream_metrics import (
     STORE_WAITS,
     UNDECODABLE,
 )
+from chronos.wire.codec import format_instant
+from chronos.wire.dead_letter import Origin, origin_headers
 
 if TYPE_CHECKING:
     from chronos.stream.app import ChronosApp
@@ -47,6 +51,9 @@ if TYPE_CHECKING:
 PAGES_MAX = 16
 PAUSE_FIRST_S = 0.1
 PAUSE_MAX_S = 5.0
+KEY_KEPT_BYTES_MAX = 1_000
+NO_EVENT = "no key, or not the headers of an event"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _log = structlog.get_logger(room="stream")
 
 T = TypeVar("T")
@@ -58,7 +65,10 @@ class GivenUp(ChronosError):
 
 
 class Foreign(Exception):
-    """Says that a record is not one of ours; it goes to the dead letter topic."""
+    """Says that a record is not one of ours; it goes to the dead letter topic.
+
+    Its text is what the record lacks, for the people who find it there.
+    """
 
 
 class Taken(NamedTuple, Generic[T]):
@@ -155,8 +165,8 @@ async def _apply(app: ChronosApp, records: Sequence[Record], how: Consumption[T]
     for record in records:
         try:
             item = decode(record)
-        except Foreign:
-            await _bury(app, record, how.agent)
+        except Foreign as foreign:
+            await _bury(app, record, how.agent, str(foreign) or NO_EVENT)
             continue
         except ValueError as error:
             item = await _repaired(app, record, how, error)
@@ -180,18 +190,51 @@ async def _repaired(
     return await until_answered(app, how.agent, lambda: how.repair(record, error))
 
 
-async def _bury(app: ChronosApp, record: Record, agent: str) -> None:
+async def _bury(app: ChronosApp, record: Record, agent: str, reason: str) -> None:
     place = f"{record.topic}/{record.partition}/{record.offset}"
-    headers = [*record.headers, ("chronos_found_at", place.encode())]
+    origin = Origin(
+        found_at=place,
+        found_by=agent,
+        reason=reason,
+        written_at=_instant(record.timestamp),
+    )
 
     async def send() -> None:
+        headers = [*record.headers, *origin_headers(origin)]
         try:
-            await app.producer.send_and_wait(
-                app.names.dead_letters, record.key, record.value, None, None, headers
-            )
-        except (KafkaError, ProducerSendError) as error:
-            raise Unavailable("kafka", repr(error)) from error
+            await _send(app, record.key, record.value, headers)
+        except MessageSizeTooLargeError:
+            # It would never get in. It stays where it was found, and the letter says so.
+            left_out = replace(origin, left_out=_left_out(record.value or b""))
+            key = (record.key or b"")[:KEY_KEPT_BYTES_MAX]
+            await _send(app, key, None, origin_headers(left_out))
 
     await until_answered(app, agent, send)
     DEAD_LETTERS.labels(agent).inc()
     _log.error("foreign_record_moved", agent=agent, found_at=place)
+
+
+async def _send(
+    app: ChronosApp, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+) -> None:
+    try:
+        await app.producer.send_and_wait(
+            app.names.dead_letters, key, value, None, None, headers
+        )
+    except (KafkaError, ProducerSendError) as error:
+        for fault in (error, error.__cause__):
+            if isinstance(fault, MessageSizeTooLargeError):
+                raise fault from error
+        raise Unavailable("kafka", repr(error)) from error
+
+
+def _left_out(value: bytes) -> str:
+    return f"{len(value)} bytes, SHA-256 {sha256(value).hexdigest()}"
+
+
+def _instant(timestamp_ms: int) -> str | None:
+    try:
+        return format_instant(_EPOCH + timedelta(milliseconds=timestamp_ms))
+    except (ValueError, OverflowError):
+        # Its sender may have written anything for a time.
+        return None

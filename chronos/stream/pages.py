@@ -58,6 +58,11 @@ class Record(Readable, Protocol):
         """Its place in the partition."""
         ...
 
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since 1970, as whoever wrote it says."""
+        ...
+
 
 class PageSchema(faust.Schema):  # type: ignore[type-arg]  # not generic when it runs
     """Gives a stream each page as it is; its records are read by the agent."""

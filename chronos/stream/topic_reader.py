@@ -113,14 +113,31 @@ async def open_topic(bootstrap: str, topic: str) -> AsyncIterator[TopicReader]:
         Unavailable: Kafka does not answer.
         MissingPart: There is no such topic.
     """
-    count = (await partition_counts(bootstrap, (topic,)))[topic]
-    if count is None:
-        raise MissingPart(f"Kafka has no topic {topic}; `chronos up` makes it.")
+    count = await _count(bootstrap, topic)
     options = {"auto_offset_reset": "earliest"}
     async with _connected(bootstrap, topic, range(count), options) as (consumer, _):
         reader = TopicReader(consumer, topic, frozenset(range(count)))
         await reader.from_beginning()
         yield reader
+
+
+async def records_in_order(
+    bootstrap: str, topic: str, *, partition: int = 0, offset: int = 0
+) -> AsyncIterator[TopicRecord]:
+    """Yields what a topic holds from a place on, one partition after the other, to their ends.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+        MissingPart: There is no such topic.
+    """
+    options = {"auto_offset_reset": "earliest"}
+    for number in range(partition, await _count(bootstrap, topic)):
+        async with _connected(bootstrap, topic, (number,), options) as (consumer, ends):
+            reader = TopicReader(consumer, topic, frozenset((number,)))
+            reader.go_to({number: offset if number == partition else 0})
+            async for page in reader.pages_until(ends):
+                for record in page:
+                    yield record
 
 
 @asynccontextmanager
@@ -177,6 +194,13 @@ async def partition_counts(bootstrap: str, topics: tuple[str, ...]) -> dict[str,
         await admin.close()
     counts = {one["topic"]: len(one["partitions"]) for one in known if not one["error_code"]}
     return {topic: counts.get(topic) for topic in topics}
+
+
+async def _count(bootstrap: str, topic: str) -> int:
+    count = (await partition_counts(bootstrap, (topic,)))[topic]
+    if count is None:
+        raise MissingPart(f"Kafka has no topic {topic}; `chronos up` makes it.")
+    return count
 
 
 @asynccontextmanager

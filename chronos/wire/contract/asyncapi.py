@@ -16,6 +16,7 @@ from chronos.wire.contract.schemas import (
     event_schemas,
     rejection_schemas,
 )
+from chronos.wire.dead_letter import FOUND_AT, FOUND_BY, LEFT_OUT, REASON, WRITTEN_AT
 from chronos.wire.headers import SOURCE
 from chronos.wire.members import ID, MOMENT, UUID
 from chronos.wire.topics import Names, Topic
@@ -196,7 +197,14 @@ def _message(
 
 
 def _foreign_record() -> dict[str, Any]:
-    place = {"type": "string", "description": "Topic, partition and offset: `topic/3/17`."}
+    texts = {
+        FOUND_AT: "Topic, partition and offset: `topic/3/17`.",
+        FOUND_BY: "The agent that met it; two agents that read one topic move it twice.",
+        REASON: "What it lacks.",
+        WRITTEN_AT: "When it was written to that topic.",
+        LEFT_OUT: "Size and SHA-256 of a value that is too large to be moved; it lies where "
+        "it was found.",
+    }
     return {
         "name": _FOREIGN,
         "title": _FOREIGN,
@@ -204,8 +212,11 @@ def _foreign_record() -> dict[str, Any]:
         "contentType": "application/octet-stream",
         "headers": {
             "type": "object",
-            "properties": {"chronos_found_at": place},
-            "required": ["chronos_found_at"],
+            "description": "The record's own headers, and behind them these.",
+            "properties": {
+                name: {"type": "string", "description": text} for name, text in texts.items()
+            },
+            "required": [FOUND_AT],
         },
         "payload": {"description": "The bytes as they were found."},
     }

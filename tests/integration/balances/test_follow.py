@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from chronos.stream.consume import NO_EVENT
 from chronos.wire.codec import event_hash
+from chronos.wire.dead_letter import read_origin
 from chronos.wire.headers import decode_headers
 from tests.integration.balances.harness import Scene, until
 
@@ -55,10 +57,46 @@ async def test_strange_records_stop_nobody_and_lose_nothing(scene: Scene):
     last = await scene.book(scene.pay("a2", "a0"))
     await scene.publish(last)
     await scene.assert_equal(worker)
-    assert await _dead_letter(scene) == (b"k", b"stranger", b"1")
+    key, value, headers = await _dead_letter(scene)
+    assert (key, value, headers[0]) == (b"k", b"stranger", ("x", b"1"))
+    origin, own = read_origin(headers)
+    assert own == [("x", b"1")]
+    assert origin.found_at.startswith(f"{scene.names.events}/{rows[0].partition}/")
+    assert (origin.found_by, origin.reason) == ("balances", NO_EVENT)
+    assert origin.written_at is not None
+    for name, count in {
+        'chronos_stream_dead_letters_total{agent="balances"}': 1,
+        'chronos_balance_events_total{outcome="repaired"}': 10,
+        'chronos_balance_events_total{outcome="undecodable"}': 2,
+    }.items():
+        assert await scene.counter(worker, name) == count, name
 
 
-async def _dead_letter(scene: Scene) -> tuple[bytes, bytes, bytes]:
+async def test_a_foreign_record_too_large_for_a_letter_stops_nobody(scene: Scene):
+    rows = await scene.open_accounts(1)
+    worker = await scene.worker()
+    producer = AIOKafkaProducer(
+        bootstrap_servers=scene.settings.kafka,
+        compression_type="gzip",
+        max_request_size=8 << 20,
+    )
+    await producer.start()
+    try:
+        await producer.send_and_wait(
+            scene.names.events, b"\0" * (5 << 20), key=b"k", partition=rows[0].partition
+        )
+    finally:
+        await producer.stop()
+    await scene.publish(rows)
+
+    await scene.assert_equal(worker)
+    key, value, headers = await _dead_letter(scene)
+    origin, _ = read_origin(headers)
+    assert (key, value) == (b"k", None)
+    assert origin.left_out.startswith("5242880 bytes, SHA-256 ")
+
+
+async def _dead_letter(scene: Scene) -> tuple[bytes, bytes | None, list[tuple[str, bytes]]]:
     consumer = AIOKafkaConsumer(
         scene.names.dead_letters,
         bootstrap_servers=scene.settings.kafka,
@@ -72,7 +110,7 @@ async def _dead_letter(scene: Scene) -> tuple[bytes, bytes, bytes]:
             return [record for records in found.values() for record in records]
 
         record = (await until(first, lambda: "no dead letter"))[0]
-        return record.key, record.value, dict(record.headers)["x"]
+        return record.key, record.value, list(record.headers)
     finally:
         await consumer.stop()
 

@@ -22,6 +22,7 @@ def record(row, *, headers=None, value=None, key=None):
         partition=row.partition,
         topic="events",
         offset=0,
+        timestamp=0,
     )
 
 

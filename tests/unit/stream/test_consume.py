@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -26,6 +27,7 @@ class FakeRecord:
     topic: str = "events"
     partition: int = 3
     offset: int = 7
+    timestamp: int = 1_700_000_000_500
 
 
 class FakePage:
@@ -57,14 +59,17 @@ class FakeStream:
 class FakeProducer:
     """Takes dead letters, after failing as often as it is told to."""
 
-    def __init__(self, failures=0):
+    def __init__(self, failures=0, size_max=100):
         self.sent = []
         self.failures = failures
+        self.size_max = size_max
 
     async def send_and_wait(self, topic, key, value, _partition, _timestamp, headers):
         if self.failures:
             self.failures -= 1
             raise loop.ProducerSendError("away")
+        if len(value or b"") > self.size_max:
+            raise loop.ProducerSendError("size") from loop.MessageSizeTooLargeError()
         self.sent.append((topic, key, value, list(headers)))
 
 
@@ -226,9 +231,31 @@ async def test_a_foreign_record_is_moved_whole_before_its_page_is_acknowledged(f
 
     ((topic, key, value, headers),) = app.producer.sent
     assert (topic, key, value) == ("chronos.dead-letters.v1", foreign.key, b"x")
-    assert headers == [*foreign.headers, ("chronos_found_at", b"events/3/7")]
+    assert headers == [
+        *foreign.headers,
+        ("chronos_found_at", b"events/3/7"),
+        ("chronos_found_by", b"test"),
+        ("chronos_reason", b"no key, or not the headers of an event"),
+        ("chronos_written_at", b"2023-11-14T22:13:20.500000Z"),
+    ]
     assert page.acks == 1
     assert work.calls == [[b"1"]]
+
+
+async def test_a_foreign_record_that_is_too_large_to_be_moved_leaves_a_letter_about_it():
+    app, work = FakeApp(), Work()
+    value = b"x" * 101
+    page = FakePage(FakeRecord(value, key=b"k" * 2000, headers=[("theirs", b"1")]))
+
+    await consume(app, FakeStream([page]), work.how())
+
+    ((_, key, moved, headers),) = app.producer.sent
+    assert (key, moved) == (b"k" * loop.KEY_KEPT_BYTES_MAX, None)
+    assert dict(headers)["chronos_found_at"] == b"events/3/7"
+    digest = hashlib.sha256(value).hexdigest()
+    assert dict(headers)["chronos_left_out"] == f"101 bytes, SHA-256 {digest}".encode()
+    assert "theirs" not in dict(headers)
+    assert page.acks == 1
 
 
 async def test_a_batch_of_foreign_records_alone_needs_no_step():
