@@ -44,10 +44,34 @@ SELECT
   has_any_column_privilege(journal.oid, 'INSERT') AS may_insert,
   has_any_column_privilege(journal.oid, 'UPDATE')
     OR has_table_privilege(journal.oid, 'DELETE')
-    OR has_table_privilege(journal.oid, 'TRUNCATE') AS may_change
+    OR has_table_privilege(journal.oid, 'TRUNCATE')
+    OR has_table_privilege(journal.oid, 'TRIGGER') AS may_change
 FROM pg_class AS journal
 WHERE journal.oid = ANY (ARRAY['accounts', 'events', 'receipts']::regclass[])
 ORDER BY journal.relname
+"""
+_OUTBOX_RIGHTS: Final = """
+SELECT
+  has_any_column_privilege('relay_checkpoints', 'UPDATE')
+    OR has_table_privilege('relay_checkpoints', 'INSERT, DELETE, TRUNCATE') AS may_move,
+  bool_or(
+    has_any_column_privilege(outbox, 'UPDATE')
+      OR has_table_privilege(outbox, 'DELETE, TRUNCATE')
+  ) AS may_empty,
+  bool_and(has_any_column_privilege(outbox, 'INSERT')) AS may_add
+FROM unnest(ARRAY['outbox_0', 'outbox_1', 'outbox_2']::regclass[]::oid[]) AS outbox
+"""
+_UNLOGGED: Final = """
+SELECT relname
+FROM pg_class
+WHERE relpersistence <> 'p'
+  AND oid = ANY (
+    ARRAY[
+      'accounts', 'events', 'receipts', 'api_keys', 'schema_migrations',
+      'outbox_0', 'outbox_1', 'outbox_2', 'outbox_current', 'relay_checkpoints'
+    ]::regclass[]
+  )
+ORDER BY relname
 """
 _TRIGGERS: Final = """
 SELECT wanted
@@ -64,7 +88,12 @@ _CHECKED: Final = (
     "server_version_num",
     "max_locks_per_transaction",
     "max_connections",
+    "in_hot_standby",
+    "default_transaction_read_only",
+    "zero_damaged_pages",
+    "ignore_checksum_failure",
 )
+_NEVER_ON: Final = ("zero_damaged_pages", "ignore_checksum_failure")
 
 
 class Duty(Enum):
@@ -92,16 +121,25 @@ async def check(dsn: str, demand: Demand) -> None:
     Raises:
         SettingFault: PostgreSQL answers, and refuses the sign-in.
         UnsafeSetting: Names the first setting, right or schema that is not as it must be.
-        Unavailable: PostgreSQL does not answer.
+        Unavailable: PostgreSQL does not answer, or is a standby: it takes no writes, and lacks
+            what was committed a moment ago. It may become what is needed.
     """
     connection = await _signed_in(dsn, demand.setting)
     try:
         with translated():
             settings = dict(await connection.fetch(_SETTINGS, _CHECKED))
+            if settings["in_hot_standby"] == "on":
+                raise Unavailable("postgresql", "it is a standby, and not the primary")
             check_settings(settings, demand)
             has_schema = await connection.fetchval(_HAS_SCHEMA)
             check_schema(await connection.fetchval(_SCHEMA) if has_schema else 0)
             check_rights(await connection.fetch(_RIGHTS), demand)
+            check_outbox_rights(await connection.fetchrow(_OUTBOX_RIGHTS), demand)
+            for table in await connection.fetch(_UNLOGGED):
+                raise UnsafeSetting(
+                    table["relname"],
+                    "this table is unlogged: a crash of PostgreSQL would empty it",
+                )
             for name in await connection.fetch(_TRIGGERS):
                 raise UnsafeSetting(
                     name["wanted"], "this trigger of the journal is off or gone"
@@ -131,12 +169,11 @@ def check_settings(settings: Mapping[str, str], demand: Demand) -> None:
     """
     if int(settings["server_version_num"]) < _VERSION_MIN:
         raise UnsafeSetting("server_version", "PostgreSQL 17 or later is needed")
-    never_off = ["fsync", "full_page_writes"]
-    if demand.duty is Duty.WRITE:
-        never_off.append("synchronous_commit")
-    for name in never_off:
-        if settings[name] == "off":
-            raise UnsafeSetting(name, "is off: a crash would lose what was acknowledged")
+    _check_durable(settings, demand)
+    if demand.duty is not Duty.READ and settings["default_transaction_read_only"] == "on":
+        raise UnsafeSetting(
+            "default_transaction_read_only", "is on, and this process has to write"
+        )
     timeout_ms = int(settings["transaction_timeout"])
     if demand.duty is Duty.WRITE and not 0 < timeout_ms <= TRANSACTION_TIMEOUT_MS_MAX:
         raise UnsafeSetting(
@@ -145,6 +182,18 @@ def check_settings(settings: Mapping[str, str], demand: Demand) -> None:
             "past is final",
         )
     _check_lock_table(settings, demand)
+
+
+def _check_durable(settings: Mapping[str, str], demand: Demand) -> None:
+    never_off = ["fsync", "full_page_writes"]
+    if demand.duty is Duty.WRITE:
+        never_off.append("synchronous_commit")
+    for name in never_off:
+        if settings[name] == "off":
+            raise UnsafeSetting(name, "is off: a crash would lose what was acknowledged")
+    for name in _NEVER_ON:
+        if settings[name] == "on":
+            raise UnsafeSetting(name, "is on: what the disk has lost would be passed over")
 
 
 def check_schema(number: int) -> None:
@@ -182,10 +231,32 @@ def check_rights(tables: list[Any], demand: Demand) -> None:
                 f"its role owns {name}: sign in as the role of this process instead",
             )
         if table["may_change"]:
-            raise UnsafeSetting(setting, f"its role may UPDATE, DELETE or TRUNCATE {name}")
+            raise UnsafeSetting(
+                setting,
+                f"its role may UPDATE, DELETE or TRUNCATE {name}, or put triggers on it",
+            )
         if table["may_insert"] is not writes:
             fault = "lacks INSERT on" if writes else "needs no INSERT, but has it, on"
             raise UnsafeSetting(setting, f"its role {fault} {name}")
+
+
+def check_outbox_rights(rights: Any, demand: Demand) -> None:
+    """Proves that the relay alone may move its checkpoint and empty the outbox.
+
+    Raises:
+        UnsafeSetting: Events could be passed over on their way to Kafka, or never get on it.
+    """
+    setting, duty = demand.setting, demand.duty
+    if duty is Duty.RELAY:
+        if not (rights["may_move"] and rights["may_empty"]):
+            raise UnsafeSetting(setting, "its role lacks rights on relay_checkpoints or outbox")
+        return
+    if rights["may_move"]:
+        raise UnsafeSetting(setting, "its role may change relay_checkpoints, as the relay only")
+    if rights["may_empty"]:
+        raise UnsafeSetting(setting, "its role may empty the outbox, as the relay only")
+    if duty is Duty.WRITE and not rights["may_add"]:
+        raise UnsafeSetting(setting, "its role lacks INSERT on the outbox")
 
 
 def _check_lock_table(settings: Mapping[str, str], demand: Demand) -> None:

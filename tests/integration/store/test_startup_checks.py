@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chronos.errors import SettingFault, Unavailable, UnsafeSetting
-from chronos.store import roles
+from chronos.store import roles, startup_checks
 from chronos.store.startup_checks import Demand, Duty, check, check_schema, check_settings
 from chronos.wire.bounds import LOCKS_MAX
 
@@ -18,7 +18,12 @@ SAFE = {
     "server_version_num": "180000",
     "max_locks_per_transaction": "512",
     "max_connections": "100",
+    "in_hot_standby": "off",
+    "default_transaction_read_only": "off",
+    "zero_damaged_pages": "off",
+    "ignore_checksum_failure": "off",
 }
+ROLES = [(Duty.WRITE, "writer_dsn"), (Duty.RELAY, "relay_dsn"), (Duty.READ, "reader_dsn")]
 
 
 @pytest.mark.parametrize(
@@ -38,6 +43,12 @@ def test_a_server_that_forgets_is_refused_by_the_setting_s_name(name):
     assert refused.value.exit_code == 78
 
 
+@pytest.mark.parametrize("name", ["zero_damaged_pages", "ignore_checksum_failure"])
+def test_a_server_that_passes_over_what_it_lost_is_refused(name):
+    with pytest.raises(UnsafeSetting, match=name):
+        check_settings({**SAFE, name: "on"}, Demand(duty=Duty.READ, transactions_max=1))
+
+
 @pytest.mark.parametrize("timeout_ms", ["0", "5001"])
 def test_a_writer_that_may_commit_into_what_is_final_is_refused(timeout_ms):
     with pytest.raises(UnsafeSetting, match="the past is final"):
@@ -53,6 +64,97 @@ async def test_a_role_that_does_not_wait_for_the_disk_is_refused(database, owner
         await check(database.writer_dsn, WRITER)
 
 
+async def test_a_database_that_does_not_wait_for_the_disk_is_refused(database, owner):
+    await owner.execute(f"ALTER DATABASE {database.name} SET synchronous_commit = off")
+
+    with pytest.raises(UnsafeSetting, match="synchronous_commit"):
+        await check(database.writer_dsn, WRITER)
+    # The relay's checkpoint may be lost: it would only publish again.
+    await check(database.relay_dsn, Demand(duty=Duty.RELAY, transactions_max=0))
+
+
+@pytest.mark.parametrize(
+    "query", ["synchronous_commit=off", "options=-c%20synchronous_commit%3Doff"]
+)
+async def test_an_address_that_asks_not_to_wait_for_the_disk_is_refused(database, query):
+    with pytest.raises(UnsafeSetting, match="synchronous_commit"):
+        await check(f"{database.writer_dsn}?{query}", WRITER)
+
+
+@pytest.mark.parametrize(("duty", "dsn"), ROLES[:2])
+async def test_who_has_to_write_is_refused_where_nothing_can_be_written(
+    database, owner, duty, dsn
+):
+    await owner.execute(
+        f"ALTER DATABASE {database.name} SET default_transaction_read_only = on"
+    )
+
+    with pytest.raises(UnsafeSetting, match="default_transaction_read_only"):
+        await check(getattr(database, dsn), Demand(duty=duty, transactions_max=2))
+
+
+async def test_a_standby_is_waited_for_until_it_is_the_primary(database, monkeypatch):
+    # There is one server here; what a standby says of itself is put into its answer.
+    said = startup_checks._SETTINGS.replace(
+        "SELECT name, setting",
+        "SELECT name, CASE name WHEN 'in_hot_standby' THEN 'on' ELSE setting END",
+    )
+    monkeypatch.setattr(startup_checks, "_SETTINGS", said)
+
+    for duty, dsn in ROLES:
+        with pytest.raises(Unavailable, match="standby"):
+            await check(getattr(database, dsn), Demand(duty=duty, transactions_max=2))
+
+
+@pytest.mark.parametrize("table", ["events", "outbox_1", "relay_checkpoints"])
+async def test_a_table_that_a_crash_would_empty_is_refused(database, owner, table):
+    # No table of the journal refers to it.
+    await owner.execute("ALTER TABLE events DROP CONSTRAINT IF EXISTS events_account_id_fkey")
+    await owner.execute(f"ALTER TABLE {table} SET UNLOGGED")
+
+    for duty, dsn in ROLES:
+        with pytest.raises(UnsafeSetting, match=f"{table}: this table is unlogged"):
+            await check(getattr(database, dsn), Demand(duty=duty, transactions_max=2))
+
+
+@pytest.mark.parametrize(
+    ("right", "what"),
+    [
+        ("UPDATE (window_last_position) ON relay_checkpoints", "relay_checkpoints"),
+        ("DELETE ON relay_checkpoints", "relay_checkpoints"),
+        ("TRUNCATE ON outbox_2", "empty the outbox"),
+        ("UPDATE (shard) ON outbox_0", "empty the outbox"),
+    ],
+)
+async def test_nobody_but_the_relay_may_pass_over_events(database, owner, right, what):
+    await owner.execute(f"GRANT {right} TO chronos_writer, chronos_reader")
+
+    for duty, dsn in (ROLES[0], ROLES[2]):
+        with pytest.raises(UnsafeSetting, match=what):
+            await check(getattr(database, dsn), Demand(duty=duty, transactions_max=2))
+
+
+async def test_each_role_is_refused_in_the_place_of_another(database):
+    for duty, own in ROLES:
+        for _, dsn in ROLES:
+            if dsn == own:
+                continue
+            with pytest.raises(UnsafeSetting) as refused:
+                await check(getattr(database, dsn), Demand(duty=duty, transactions_max=2))
+            assert refused.value.exit_code == 78
+
+
+async def test_a_role_that_lacks_what_it_needs_is_refused(database, owner):
+    await owner.execute("REVOKE INSERT (value) ON outbox_1 FROM chronos_writer")
+    await owner.execute("REVOKE ALL ON outbox_2 FROM chronos_writer")
+    await owner.execute("REVOKE UPDATE ON relay_checkpoints FROM chronos_relay")
+
+    with pytest.raises(UnsafeSetting, match="lacks INSERT on the outbox"):
+        await check(database.writer_dsn, WRITER)
+    with pytest.raises(UnsafeSetting, match="lacks rights on relay_checkpoints"):
+        await check(database.relay_dsn, Demand(duty=Duty.RELAY, transactions_max=0))
+
+
 async def test_the_owner_is_no_writer(database):
     with pytest.raises(UnsafeSetting, match=r"transaction_timeout|owns accounts"):
         await check(database.owner_dsn, WRITER)
@@ -60,7 +162,7 @@ async def test_the_owner_is_no_writer(database):
         await check(database.owner_dsn, Demand(duty=Duty.READ, transactions_max=2))
 
 
-@pytest.mark.parametrize("right", ["UPDATE (kind)", "DELETE", "TRUNCATE"])
+@pytest.mark.parametrize("right", ["UPDATE (kind)", "DELETE", "TRUNCATE", "TRIGGER"])
 async def test_a_writer_that_may_rewrite_is_refused(database, owner, right):
     await owner.execute(f"GRANT {right} ON accounts TO chronos_writer")
 
