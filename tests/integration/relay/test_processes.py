@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
 
 from aiokafka import AIOKafkaProducer
 
@@ -59,6 +60,28 @@ async def test_a_relay_that_is_killed_leaves_duplicates_only(settings, outbox, r
     seen = await until(lambda: all_in_kafka(settings, outbox), "events were lost")
     assert inversions(seen) == []
     assert set(seen) == set(outbox.committed), "Kafka has what was never committed"
+
+
+async def test_a_relay_that_is_told_to_stop_under_load_publishes_nothing_twice(
+    settings, outbox, relay
+):
+    async with steady_writing(outbox):
+        for _ in range(2):
+            process = relay()
+            await until(process.is_ready, "the relay did not start")
+            await until(lambda p=process: _published(p, 500), "nothing was published")
+
+            told_s = time.monotonic()
+            # Impatient people press again: it changes nothing.
+            for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+                process.send(number)
+            assert await process.exit_code() == 0, process.story()
+            assert time.monotonic() - told_s < settings.drain_s
+    relay()
+
+    seen = await until(lambda: all_in_kafka(settings, outbox), "events were lost")
+    assert len(seen) == len(outbox.committed)
+    assert inversions(seen) == []
 
 
 async def test_tables_rotate_under_load_and_cut_connections_heal(settings, outbox, relay):
