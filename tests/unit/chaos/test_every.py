@@ -121,6 +121,28 @@ async def test_a_run_of_which_nothing_can_be_read_is_full_of_violations(tmp_path
     assert not [one for one in found if one.holds]
 
 
+async def test_what_fifty_requests_at_once_left_is_counted_in_the_journal(monkeypatch):
+    asked: list[str] = []
+
+    async def post_at_once(_, key, __):
+        asked.append(key)
+        return ["of 50 requests at once 2 were executed, not one"]
+
+    async def read_events_of(_, account_id):
+        asked.append(account_id)
+        return []
+
+    monkeypatch.setattr(every.probe, "post_at_once", post_at_once)
+    monkeypatch.setattr(every.postgres, "read_events_of", read_events_of)
+    judged = await every._keys(good_world(), ADDRESSES)
+
+    assert asked[1] == "settlement-EUR"
+    assert judged.violations == (
+        "of 50 requests at once 2 were executed, not one",
+        "50 requests at once with one key left 0 events on the payer",
+    )
+
+
 def report(**changes) -> str:
     clean = {"clean": True, "counted": {"events": 7}, "findings": []}
     return json.dumps(clean | changes)

@@ -65,6 +65,15 @@ def test_positions_grow_with_versions(journal):
     assert [v for v in gapless(journal).violations if "position 1," in v]
 
 
+def test_an_account_begins_with_its_one_opening(journal):
+    change(journal, "bob", 1, type="AccountAnnotated")
+    change(journal, "bank", 2, type="AccountOpened")
+
+    found = gapless(journal).violations
+    assert "bob begins with AccountAnnotated and opens 0 times" in found
+    assert "bank begins with AccountOpened and opens 2 times" in found
+
+
 def test_a_captured_hold_without_its_movement_is_half_there(journal):
     for name, events in journal.accounts.items():
         journal.accounts[name] = [

@@ -172,6 +172,25 @@ def test_a_page_of_an_event_with_another_hash_is_told(town):
     assert only.endswith("shows another event as version 5 of alice")
 
 
+def test_a_page_of_an_event_that_is_not_there_is_told(town):
+    journal = town.journal()
+    journal.accounts["alice"].pop()
+
+    found = linearizable(journal, town.history).violations
+    assert any("shows version 9 of alice, which is not there" in what for what in found)
+
+
+def test_an_answer_that_is_no_read_is_told(town):
+    answer_with(of_kind(town, Kind.READ), reply="[]")
+    answer_with(of_kind(town, Kind.SNAPSHOT), reply="{}")
+
+    found = violations(town)
+    assert [what.split(" cannot be read")[0] for what in found] == [
+        "snapshot 5 of client 1",
+        "read 7 of client 1",
+    ]
+
+
 def test_components_are_those_that_reach_each_other():
     edges = [[1], [2], [0, 3], [4], [3], [5], []]
 
