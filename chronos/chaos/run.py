@@ -157,6 +157,7 @@ class _Run:
                 sampling(self._order.history, self._sources()) as self._notes.samples,
                 Workload(self._load_plan()) as load,
             ):
+                self._notes.begun_ns = load.opened_ns
                 self._mark("clients send")
                 await asyncio.sleep(profile.base_s)
                 self._mark("faults begin")
