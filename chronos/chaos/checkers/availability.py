@@ -4,7 +4,9 @@ The rule for latencies, on a machine that others share: all writes that began du
 the read side alone are judged together, not per fault, and neither is a write that began while
 a killed server was starting again (its start takes the processors that the bank runs on; the
 figure is told, not judged). Their 99th percentile may be `SLOWER_MAX` times that of the writes
-before the first fault, and anything below `FLOOR_MS` is fast enough.
+of the same run that met no fault at all, those before the first and those between: others on
+the machine come and go within minutes. Below `FLOOR_MS` nothing is said against it: a write
+that waited for a dead reader would wait for a time-out, seconds.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ from chronos.chaos.verdict import Verdict, verdict
 READ_SIDE: Final = frozenset({"kafka", "redis", "elasticsearch", "relay", "balances", "mirror"})
 """What may fail without any writer noticing."""
 SLOWER_MAX: Final = 1.5
-FLOOR_MS: Final = 25.0
+FLOOR_MS: Final = 250.0
 PROMISE: Final = (
     "no write fails outside faults of the API and PostgreSQL, nothing is answered with 500, "
-    f"and during faults of the read side p99 is at most {SLOWER_MAX} times that before the "
-    f"first fault, or {FLOOR_MS:g} ms"
+    f"and during faults of the read side p99 is at most {SLOWER_MAX} times that without any "
+    f"fault, or {FLOOR_MS:g} ms"
 )
 JUDGED_MIN: Final = 200
 """Fewer writes have no 99th percentile."""
@@ -114,22 +116,19 @@ class _Latencies:
         sent = [one for one in history if one.process != _OPENING_PROCESS]
         load_ns = min((one.invoked_ns for one in sent), default=0)
         under_load = [one for one in injections if one.begun_ns >= load_ns]
-        first_ns = min((one.begun_ns for one in under_load), default=_NEVER)
         spared = [one for one in under_load if READ_SIDE.issuperset(one.hits)]
         hurt = [Window(one.begun_ns, _healing(one)) for one in spared]
         healing = [Window(_healing(one), one.ended_ns or _NEVER) for one in spared]
         found: dict[str, list[float]] = {"base": [], "during": [], "restarting": []}
         for at_ns, end_ns in _writes(sent):
-            if load_ns <= at_ns and end_ns < first_ns:
-                place = "base"
-            elif _is_in(at_ns, excused):
+            if any(window.meets(at_ns, end_ns) for window in excused):
                 continue
-            elif _is_in(at_ns, healing):
+            if _is_in(at_ns, healing):
                 place = "restarting"
             elif _is_in(at_ns, hurt):
                 place = "during"
             else:
-                continue
+                place = "base"
             found[place].append((end_ns - at_ns) / 1e6)
         return cls(**{place: sorted(some) for place, some in found.items()})
 
@@ -138,7 +137,7 @@ class _Latencies:
         figures = ", ".join(
             f"{_p99(some):.1f} ms {when} ({len(some)} writes)"
             for when, some in (
-                ("before", self.base),
+                ("without", self.base),
                 ("during", self.during),
                 ("while servers started again, not judged", self.restarting),
             )
@@ -157,7 +156,7 @@ class _Latencies:
         if _p99(self.during) > allowed:
             yield (
                 f"p99 of writes during faults of the read side is {_p99(self.during):.1f} ms, "
-                f"before the first fault it was {_p99(self.base):.1f} ms; "
+                f"without any fault it was {_p99(self.base):.1f} ms; "
                 f"{allowed:.1f} ms are allowed"
             )
 
