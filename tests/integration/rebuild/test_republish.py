@@ -8,10 +8,8 @@ from chronos.audit.republish import republish
 from chronos.stream.topic_admin import open_admin
 from chronos.stream.topics import ensure_topics
 from tests.integration.audit.conftest import insert_books
-from tests.integration.rebuild.conftest import Watched
-from tests.integration.rebuild.test_kafka import into_outbox, records, settings
-
-__all__ = ["settings"]
+from tests.integration.rebuild.conftest import Watched, into_outbox
+from tests.integration.rebuild.test_kafka import records
 
 
 async def republished(estate, settings, position):
