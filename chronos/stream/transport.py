@@ -37,6 +37,7 @@ from faust.types.tuples import ConsumerMessage
 from mode import Service
 
 from chronos.stream.pages import PageOffsets, Undelivered, split
+from chronos.stream.whole import CutShort, prove_whole
 
 FETCH_WAIT_MS = 100
 WATCH_PAUSE_S = 1.0
@@ -72,6 +73,7 @@ class _Consumer(Consumer):
         self._pages = PageOffsets()
         self._acknowledged: Any = None
         self._seeks = self._fetched_after = 0
+        self._read_next: dict[Any, int] = {}
 
     @property
     def _paged(self) -> frozenset[str]:
@@ -92,8 +94,8 @@ class _Consumer(Consumer):
                 break
             if tp in (active or ()) or tp in self._buffered_partitions:
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-                if message.tp.topic in self._paged:
-                    self._pages.hand_out(message)
+                if not await self._hands_out(message):
+                    return
                 undelivered.hand_on(tp, message.offset)
                 yield tp, message
                 if self._fetched_after != self._seeks:
@@ -185,6 +187,48 @@ class _Consumer(Consumer):
         self._seeks += 1
         await super().perform_seek()
         self._pages.forget(self.assignment())
+        self._read_next = {
+            tp: self._committed_offset[tp] or 0
+            for tp in self.assignment()
+            if self._is_kept_for_ever(tp)
+        }
+        await self._prove_whole(self._read_next)
+
+    def _is_kept_for_ever(self, tp: Any) -> bool:
+        app: Any = self.app
+        return bool(tp.topic == app.names.events)
+
+    async def _hands_out(self, message: Any) -> bool:
+        """Notes a page that is about to be given to a stream; False where it may not be."""
+        if message.tp.topic not in self._paged:
+            return True
+        is_next = await self._follows(message)
+        if is_next:
+            self._pages.hand_out(message)
+        return is_next
+
+    async def _follows(self, page: Any) -> bool:
+        """Tells whether nothing was deleted between a page and the one before."""
+        tp, records = page.tp, page.value
+        following = self._read_next.get(tp)
+        if following is None:
+            return True
+        self._read_next[tp] = records[-1].offset + 1
+        # Markers and aborted records leave such gaps too.
+        return records[0].offset <= following or await self._prove_whole({tp: following})
+
+    async def _prove_whole(self, read_next: Mapping[Any, int]) -> bool:
+        if not read_next:
+            return True
+        try:
+            prove_whole(read_next, await self.earliest_offsets(*read_next))
+        except KafkaError as error:
+            # Asked again where a gap is met.
+            self.log.warning("Where the topic begins is not known: %r", error)
+        except CutShort as fault:
+            await self.crash(fault)
+            return False
+        return True
 
     async def _seek_back(self) -> None:
         try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from chronos.wire.booking import OutboxRow
 from chronos.wire.headers import decode_headers
@@ -56,6 +57,52 @@ async def test_a_killed_worker_loses_nothing_between_markers(scene: Scene):
     await until_all_committed(scene)
 
 
+@pytest.mark.parametrize("role", ["balances", "mirror"])
+async def test_records_that_kafka_deleted_unread_stop_the_worker(scene: Scene, role: str):
+    await scene.publish(await scene.open_accounts(3))
+    worker = await scene.worker(role=role)
+    await until_all_committed(scene, role)
+    assert await worker.stop() == 0, worker.story()
+    await scene.publish(await scene.book(*(scene.pay("a0", "a1") for _ in range(5))))
+    await delete_all(scene)
+
+    worker.start()
+
+    assert await worker.exit_code() == 70, worker.story()
+    assert "Kafka has deleted the records" in worker.story()
+    assert "chronos rebuild all" in worker.story()
+
+
+async def test_records_deleted_under_a_worker_that_sleeps_stop_it(scene: Scene):
+    await scene.publish(await scene.open_accounts(2))
+    worker = await scene.worker()
+    await scene.assert_equal(worker)
+    rows = await scene.book(*(scene.pay("a0", "a1") for _ in range(3)))
+
+    worker.freeze()
+    # The fetch that is under way takes the first; nobody asks for the others any more.
+    await scene.publish(rows[:1])
+    await scene.publish(rows[1:])
+    await delete_all(scene)
+    await scene.publish(await scene.book(scene.pay("a0", "a1")))
+    worker.thaw()
+
+    assert await worker.exit_code() == 70, worker.story()
+    assert "Kafka has deleted the records" in worker.story()
+
+
+async def delete_all(scene: Scene) -> None:
+    """Deletes every record of the events topic, as a retention of no time would."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=scene.settings.kafka)
+    await admin.start()
+    places = [
+        TopicPartition(scene.names.events, number)
+        for number in range(scene.settings.partitions)
+    ]
+    await admin.delete_records({place: RecordsToDelete(before_offset=-1) for place in places})
+    await admin.close()
+
+
 @asynccontextmanager
 async def transactions(scene: Scene) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
@@ -79,23 +126,23 @@ async def send(producer: AIOKafkaProducer, row: OutboxRow) -> None:
     )
 
 
-async def until_all_committed(scene: Scene) -> None:
+async def until_all_committed(scene: Scene, role: str = "balances") -> None:
     """Waits until no record is left behind the committed offset of any partition."""
     seen: list[Mapping[int, int]] = []
 
     async def all_committed() -> bool:
-        seen[:] = [await left_behind(scene)]
+        seen[:] = [await left_behind(scene, role)]
         return not any(seen[0].values())
 
     await until(all_committed, lambda: f"records not committed: {seen}", COMMITTED_WITHIN_S)
 
 
-async def left_behind(scene: Scene) -> Mapping[int, int]:
+async def left_behind(scene: Scene, role: str) -> Mapping[int, int]:
     """Counts for each partition the records (markers are none) after the committed offset."""
     admin = AIOKafkaAdminClient(bootstrap_servers=scene.settings.kafka)
     await admin.start()
     try:
-        group = scene.names.app_id("balances")
+        group = scene.names.app_id(role)
         committed = await admin.list_consumer_group_offsets(group)
     finally:
         await admin.close()

@@ -20,6 +20,7 @@ from chronos.mirror.lag import KafkaLag
 from chronos.settings import Settings
 from chronos.stream.app import ChronosApp, make_app
 from chronos.stream.topics import ensure_topics
+from chronos.telemetry.metrics import REGISTRY
 from chronos.wire.balance import encode_balance
 from chronos.wire.headers import decode_headers
 from chronos.wire.topics import Names, partition_of
@@ -266,6 +267,29 @@ async def test_a_foreign_record_goes_to_the_dead_letters_and_a_tombstone_nowhere
 
     assert sorted(record.value for record in dead) == [b"junk", b"{}", b"{}"]
     assert {record.key for record in dead} == {b"alice", None, b""}
+
+
+async def test_records_that_come_again_are_counted_and_change_nothing(
+    settings: Settings, names: Names, producer: AIOKafkaProducer, search: ElasticsearchMirror
+):
+    bank = Bank(names)
+    bank.open("alice")
+    bank.pay("alice")
+    sample = "chronos_mirror_documents_total"
+    labels = {"index": "entries", "outcome": "already_applied"}
+    await publish(producer, settings, bank)
+
+    async with working(settings):
+        await eventually(lambda: mirrored(search, bank))
+        before = REGISTRY.get_sample_value(sample, labels) or 0.0
+        await publish(producer, settings, bank)
+
+        async def counted() -> bool:
+            known = REGISTRY.get_sample_value(sample, labels) or 0.0
+            return known >= before + len(bank.rows)
+
+        await eventually(counted)
+        assert await mirrored(search, bank)
 
 
 async def test_an_event_whose_bytes_are_spoilt_is_read_from_the_journal(
