@@ -29,6 +29,8 @@ from tests.simulation.world import World
 
 COMMIT_S = 1.0
 BUFFER_MAX = 100
+WRITTEN_MS = 1_800_000_000_000
+"""When a record was written, by Kafka's clock; nothing here rests on it."""
 _UNREADABLE = b"\xff\xfe"
 _DRAIN_S = 2.0
 
@@ -316,6 +318,7 @@ class SimStream:
             topic=self.topic,
             partition=partition,
             offset=offset,
+            timestamp=WRITTEN_MS,
             key=record.key,
             value=record.value,
             headers=tuple(record.headers),
