@@ -212,6 +212,13 @@ def test_a_snapshot_of_a_version_that_is_not_there_is_found(town):
     assert only.endswith("bob is shown at version 99, which the journal has not")
 
 
+def test_a_snapshot_that_cannot_be_read_is_found(town):
+    answer_with(of_kind(town, Kind.SNAPSHOT), reply="{}")
+
+    (only,) = snapshot_sums(town.journal(), town.history, snapshots_min=1).violations
+    assert only.startswith("snapshot 5 of client 1 cannot be read")
+
+
 def test_a_snapshot_without_an_account_is_found(town):
     reply_with(of_kind(town, Kind.SNAPSHOT, 1), accounts={"alice": [10, 47, 0]})
 

@@ -1,6 +1,7 @@
 """The checkers' own fold finds what a row, its body and its predecessors disagree about."""
 
 import json
+import uuid
 
 import pytest
 
@@ -63,6 +64,24 @@ def test_a_column_that_contradicts_the_body_is_a_flaw(rows):
     ]
 
 
+def test_an_id_that_contradicts_the_body_is_a_flaw(rows):
+    find(rows, "MoneyDeposited")["event_id"] = uuid.UUID(int=7)
+
+    (only,) = folded(rows).flaws
+    assert "event_id is 00000000-0000-0000-0000-000000000007, in the body" in only
+
+
+def test_a_hold_that_is_placed_twice_or_of_nothing_is_a_flaw(rows):
+    once, again = [one for one in rows if one["type"] == "HoldPlaced"]
+    rewritten(again, hold_id="h1")
+    again["hold_id"] = "h1"
+    rewritten(once, hold_amount=0)
+
+    found = folded(rows).flaws
+    assert any("places hold h1 of 2, open or not positive" in flaw for flaw in found)
+    assert any("places hold h1 of 0, open or not positive" in flaw for flaw in found)
+
+
 @pytest.mark.parametrize("member", ["booked_after", "held_after", "available_after"])
 def test_a_sum_that_does_not_follow_is_a_flaw(rows, member):
     one = find(rows, "MoneyDeposited")
@@ -90,6 +109,12 @@ def test_a_hold_that_ends_without_being_open_is_a_flaw(rows):
     one["hold_id"] = "h1"
 
     assert any("ends hold h1, which is not open" in flaw for flaw in folded(rows).flaws)
+
+
+def test_a_capture_of_more_than_the_hold_is_a_flaw(rows):
+    rewritten(find(rows, "HoldCaptured"), captured_amount=5)
+
+    assert any("captures 5 of a hold of 4" in flaw for flaw in folded(rows).flaws)
 
 
 def test_a_hold_that_expires_without_a_time_is_a_flaw(rows):
