@@ -46,7 +46,8 @@ from chronos.telemetry.balances_metrics import (
     GAPS_REPAIRED,
 )
 from chronos.wire.balance import Balance
-from chronos.wire.codec import Recorded, UnreadableEvent, decode_event
+from chronos.wire.codec import UnreadableEvent, decode_shape
+from chronos.wire.event_shapes import EventShape
 from chronos.wire.record import RecordHead, read_head
 from tables.balances import BalancesTable, Batch, ChangelogRecord
 
@@ -194,13 +195,13 @@ class BalancesAgent:
             _skip(folded, partition, head, known)
             return
         body, digest = record.value or b"", head.digest
-        recorded = _decoded(body, head.account_id)
-        if recorded is None:
+        shape = _decoded(body, head.account_id)
+        if shape is None:
             stored = await self._stored(head)
             body, digest = stored.body, stored.hash
-            recorded = _readable(stored, head.account_id)
+            shape = _readable(stored, head.account_id)
             tally.undecodable += 1
-        folded.apply(partition, recorded, body, digest)
+        folded.apply(partition, shape, body, digest)
         tally.applied += 1
 
     async def _repair(
@@ -220,8 +221,8 @@ class BalancesAgent:
             if not page:
                 raise _absent(head)
             for stored in page:
-                recorded = _readable(stored, head.account_id)
-                known = folded.apply(partition, recorded, stored.body, stored.hash)
+                shape = _readable(stored, head.account_id)
+                known = folded.apply(partition, shape, stored.body, stored.hash)
                 tally.repaired += 1
         return known
 
@@ -332,24 +333,24 @@ def _version(balance: Balance | None) -> int:
     return 0 if balance is None else balance.version
 
 
-def _decoded(body: bytes, account_id: str) -> Recorded | None:
+def _decoded(body: bytes, account_id: str) -> EventShape | None:
     try:
-        recorded = decode_event(body)
+        shape = decode_shape(body)
     except UnreadableEvent:
         return None
-    return recorded if recorded.event.account_id == account_id else None
+    return shape if shape.account_id == account_id else None
 
 
-def _readable(stored: StoredEvent, account_id: str) -> Recorded:
-    recorded = _decoded(stored.body, account_id)
-    if recorded is None:
+def _readable(stored: StoredEvent, account_id: str) -> EventShape:
+    shape = _decoded(stored.body, account_id)
+    if shape is None:
         raise InvariantBroken(
             f"Account {account_id}, version {stored.version}: the journal's own bytes cannot "
             "be read. Run `chronos verify`.",
             account_id=account_id,
             version=stored.version,
         )
-    return recorded
+    return shape
 
 
 def _absent(head: RecordHead) -> InvariantBroken:

@@ -22,12 +22,12 @@ import msgspec
 import rocksdict
 from faust.types import TP
 
-from chronos.domain.events import Event
 from chronos.errors import InvariantBroken, Overloaded, SettingFault
 from chronos.stream.app import ChronosApp, table_options
 from chronos.stream.publisher import Publisher
-from chronos.wire.balance import Balance, decode_balance, encode_balance, fold
-from chronos.wire.codec import Recorded
+from chronos.wire.balance import Balance, decode_balance, encode_balance
+from chronos.wire.event_shapes import EventShape
+from chronos.wire.lean_fold import fold_shape
 from chronos.wire.topics import Names
 from tables.store import VersionedTable
 
@@ -237,21 +237,21 @@ class Batch:
             self._known[key] = self._table.read(key, partition)
         return self._known[key]
 
-    def apply(self, partition: int, recorded: Recorded, body: bytes, digest: bytes) -> Balance:
+    def apply(self, partition: int, shape: EventShape, body: bytes, digest: bytes) -> Balance:
         """Folds an account's next event.
 
         Args:
             partition: The account's partition.
-            recorded: The event, decoded.
+            shape: The event, read from its bytes.
             body: Its stored bytes.
             digest: Its hash, 32 bytes.
 
         Raises:
             InvariantBroken: The event does not continue the account's history.
         """
-        key = _key(recorded.event)
+        key = shape.account_id.encode()
         before = self.balance(key, partition)
-        after = fold(before, recorded, body, digest)
+        after = fold_shape(before, shape, body, digest)
         self._known[key] = after
         self._writes[key] = (partition, after)
         return after
@@ -259,10 +259,6 @@ class Batch:
     def write_again(self, partition: int, balance: Balance) -> None:
         """Plans the write of an unchanged value, for a changelog that may lack it."""
         self._writes.setdefault(balance.account_id.encode(), (partition, balance))
-
-
-def _key(event: Event) -> bytes:
-    return event.account_id.encode()
 
 
 def _decoded(key: bytes, value: bytes) -> Balance:

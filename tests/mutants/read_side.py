@@ -22,7 +22,7 @@ from chronos.errors import Unavailable
 from chronos.mirror.redis import RedisMirror
 from chronos.stream.app import ChronosApp
 from chronos.wire import balance as wire_balance
-from chronos.wire.codec import decode_event
+from chronos.wire.codec import decode_shape, recorded_of
 from tests.mutants.planting import Planting, TargetMoved, replaced_once
 
 LATE_S_MAX = 1.0
@@ -41,14 +41,15 @@ def m5_no_version_guard(planting: Planting) -> None:
             _self: BalancesAgent, folded: Any, tally: Any, record: Any, head: Any
         ) -> None:
             folded.apply(
-                record.partition, decode_event(record.value), record.value, head.digest
+                record.partition, decode_shape(record.value), record.value, head.digest
             )
             tally.applied += 1
 
         return whatever
 
     def make_fold(_: Any) -> Any:
-        def unguarded(before: Any, recorded: Any, _body: bytes, digest: bytes) -> Any:
+        def unguarded(before: Any, shape: Any, _body: bytes, digest: bytes) -> Any:
+            recorded = recorded_of(shape)
             state = None if before is None else wire_balance._state(before)
             after = evolve(state, recorded.event)
             return wire_balance._balance(after, before, recorded, digest)
@@ -56,7 +57,7 @@ def m5_no_version_guard(planting: Planting) -> None:
         return unguarded
 
     planting.swap(BalancesAgent, "_take_one", make_take)
-    planting.swap(table, "fold", make_fold)
+    planting.swap(table, "fold_shape", make_fold)
 
 
 def m6_four_at_once(planting: Planting) -> None:
