@@ -49,7 +49,8 @@ BODY = {
 }
 HEADERS = [
     ("ce_specversion", b"1.0"),
-    ("ce_id", b"01999999-9999-7999-8999-999999999999"),
+    # Not the id of an event: the relay would look it up in the journal, and there is none.
+    ("ce_id", b"01999999-9999-7999-8999-99999999999"),
     ("ce_type", b"MoneyReceived"),
     ("ce_source", b"urn:chronos:ledger"),
     ("ce_subject", b"acc_000000"),
