@@ -23,12 +23,13 @@ from tests.journals import store_on
 
 IDLE_S = float(os.environ.get("TEST_IDLE_S", "6"))
 PAUSE_S = 0.005
+OPENED = ("bank", "alice")
 ROTATIONS_MIN = 4
 # Whoever waited for the open transaction would wait for seconds. These leave room for a machine
 # that has other work.
 COMMAND_P99_S = 1.0
 COMMAND_MAX_S = 2.5
-TO_KAFKA_P99_S = 2.0
+TO_KAFKA_P99_S = 1.0
 
 
 @dataclass
@@ -38,6 +39,14 @@ class Watched:
     commands_s: list[float] = field(default_factory=list)
     committed_at_s: dict[Written, float] = field(default_factory=dict)
     arrived_at_s: dict[Written, float] = field(default_factory=dict)
+
+    async def all_came(self) -> bool:
+        return self.committed_at_s.keys() <= self.arrived_at_s.keys()
+
+    def forget(self) -> None:
+        """Begins anew with measuring."""
+        for measured in (self.commands_s, self.committed_at_s, self.arrived_at_s):
+            measured.clear()
 
     def to_kafka_s(self) -> list[float]:
         return [
@@ -77,7 +86,7 @@ async def test_nothing_waits_for_a_forgotten_transaction_while_the_tables_rotate
     await until(came, "the row of the forgotten transaction was lost")
     seen = await in_kafka(settings)
     assert inversions(seen) == []
-    assert len(seen) == len(set(seen)) == len(watched.committed_at_s) + 1
+    assert len(seen) == len(set(seen)) == len(watched.committed_at_s) + len(OPENED) + 1
     _judge(watched, open_s, int(rotated), figures)
     await forgotten.close()
 
@@ -109,6 +118,9 @@ async def _commands(settings, database, watched: Watched) -> AsyncIterator[None]
         ledger = Ledger(store.journal, store.references)
         await _execute(ledger, watched, 0, open_account("bank", kind=AccountKind.SETTLEMENT))
         await _execute(ledger, watched, 0, open_account("alice"))
+        # What the relay does once, before its first page, is not what is measured here.
+        await until(watched.all_came, "the accounts did not arrive")
+        watched.forget()
 
         async def work() -> None:
             number = 1
@@ -133,7 +145,7 @@ async def _execute(ledger: Ledger, watched: Watched, number: int, command) -> No
     now_s = time.monotonic()
     assert receipt.status < 300, receipt.body
     watched.commands_s.append(now_s - began_s)
-    accounts = (command.account_id,) if number == 0 else ("bank", "alice")
+    accounts = (command.account_id,) if number == 0 else OPENED
     for account in accounts:
         watched.committed_at_s[Written(account, max(1, number))] = now_s
 
@@ -149,13 +161,10 @@ async def _following(settings, watched: Watched) -> AsyncIterator[None]:
                     event = as_written(record.value)
                     watched.arrived_at_s.setdefault(event, time.monotonic())
 
-        async def all_came() -> bool:
-            return watched.committed_at_s.keys() <= watched.arrived_at_s.keys()
-
         task = asyncio.create_task(follow())
         try:
             yield
-            await until(all_came, "committed events did not arrive")
+            await until(watched.all_came, "committed events did not arrive")
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
