@@ -146,8 +146,8 @@ class BalancesTable:
             records.append(ChangelogRecord(topic, partition, balance.position, key, value))
         for partition, batch in batches.items():
             self._databases[partition].write(batch)
-        for _, balance in changed:
-            if self._waiters:
+        if self._waiters:
+            for _, balance in changed:
                 self._wake(balance.account_id.encode(), balance.version)
         return records
 

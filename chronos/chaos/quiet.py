@@ -88,7 +88,7 @@ async def _looked(
 
 
 async def _look(addresses: Addresses, names: Sequence[str]) -> _Look:
-    namespace = addresses.topics.events.partition(".")[0]
+    namespace = addresses.topics.namespace
     found = await heads.read_heads(addresses.postgres, names)
     view, cached, documents, counted = await asyncio.gather(
         views.read_views(addresses.query, addresses.api_key, names),

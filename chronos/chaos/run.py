@@ -12,7 +12,7 @@ Whatever breaks on the way is in the report; only a pipeline that does not start
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,8 +20,9 @@ from random import Random
 from typing import Final
 
 from chronos.assembly.measured_on import commit, machine_facts
+from chronos.assembly.processes import url
 from chronos.chaos.bank import accounts
-from chronos.chaos.checkers.every import check_all
+from chronos.chaos.checkers.every import ALL, check_all
 from chronos.chaos.fault import Fault, Injection, LeftOut, Phase
 from chronos.chaos.faults.catalogue import own_faults
 from chronos.chaos.history import now_ns, read_history
@@ -140,13 +141,12 @@ class _Run:
         if any(fault.phase is Phase.AFTER for fault in possible):
             await self._in_turn(possible, Phase.AFTER)
             await self._quiet()
-            self._notes.verdicts += _renamed(await self._judged())
+            self._notes.verdicts += _renamed(await self._judged(only=_AGAIN))
 
     async def _in_turn(self, faults: Sequence[Fault], phase: Phase) -> None:
         due = [fault for fault in faults if fault.phase is phase]
         if due:
-            self._say(f"{len(due)} faults {phase.value} the load"
-                      if phase is not Phase.UNDER_LOAD else "")  # fmt: skip
+            self._news.say(f"{len(due)} faults {phase.value} the load")
             await self._injector.in_turn(due)
 
     async def _under_load(self, possible: Sequence[Fault]) -> None:
@@ -182,13 +182,14 @@ class _Run:
         else:
             self._mark(f"everything has caught up, after {seconds:.1f} s")
 
-    async def _judged(self) -> list[Verdict]:
+    async def _judged(self, *, only: Collection[str] = ALL) -> list[Verdict]:
         verdicts = await check_all(
             addresses=self._scene.addresses,
             history=self._order.history,
             profile=self._order.profile,
             injections=self._notes.injections,
             data=self._scene.pipeline.folder.path,
+            only=only,
         )
         self._mark("the checkers have spoken")
         return verdicts
@@ -198,7 +199,7 @@ class _Run:
         ports = self._scene.pipeline.crew.ports
         return Sources(
             pipelines=(addresses.query,),
-            relays=(f"http://127.0.0.1:{ports.relay}",),
+            relays=(url(ports.relay),),
             api_key=addresses.api_key,
         )
 
@@ -216,9 +217,6 @@ class _Run:
 
     def _mark(self, text: str) -> None:
         self._notes.marks.append(Mark(at_ns=now_ns(), text=text))
-        self._say(text)
-
-    def _say(self, text: str) -> None:
         self._news.say(text)
 
 
@@ -227,7 +225,6 @@ def _renamed(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [
         replace(one, promise=f"{one.promise} (again, after the loss of all that is derived)")
         for one in verdicts
-        if one.checker in _AGAIN
     ]
 
 

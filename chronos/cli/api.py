@@ -61,25 +61,17 @@ def _run(settings: Settings, *, number: int, lifeline: int | None) -> None:
     import uvloop
 
     from chronos.assembly.api import serve
+    from chronos.memory import settle_memory
     from chronos.telemetry.arming import arm_crash_point
     from chronos.telemetry.logs import configure_logs
 
     configure_logs(settings, process=f"api-{number}")
     arm_crash_point(settings.crash_at)
-    _settle_memory()
+    settle_memory(objects_between_looks=20_000)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if lifeline is not None:
             runner.get_loop().add_reader(lifeline, os._exit, 1)
         runner.run(serve(settings, number=number))
-
-
-def _settle_memory() -> None:
-    """Leaves what was imported out of every later collection, and collects less often."""
-    import gc
-
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 @dataclass(slots=True)

@@ -25,7 +25,6 @@ from chronos.wire.topics import Names
 if TYPE_CHECKING:
     from chronos.audit.reconcile import Targets
 
-EVENTS_SUFFIX = ".events.v1"
 COMMAND_DEADLINE_S = 20.0
 
 
@@ -104,7 +103,7 @@ def from_addresses(addresses: Addresses, settings: Settings, *, data: Path | Non
     """Makes an instance of the addresses that `chronos up` wrote."""
     return Instance(
         data=data,
-        names=Names(addresses.topics.events.removesuffix(EVENTS_SUFFIX)),
+        names=Names(addresses.topics.namespace),
         doors=Doors(command=addresses.api, query=addresses.query, api_key=addresses.api_key),
         metrics=addresses.metrics,
         postgres_dsn=addresses.postgres,

@@ -21,6 +21,11 @@ class TopicNames:
     rejections: str
     dead_letters: str
 
+    @property
+    def namespace(self) -> str:
+        """Gives the first part of all names of the instance."""
+        return self.events.removesuffix(".events.v1")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:

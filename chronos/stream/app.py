@@ -25,7 +25,6 @@ What is never changed here without a measurement, and why:
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 from pathlib import Path
@@ -36,6 +35,7 @@ import structlog
 from mode.supervisors import CrashingSupervisor
 
 from chronos.errors import ChronosError
+from chronos.memory import settle_memory
 from chronos.stream.liveness import Liveness
 from chronos.stream.pages import PageSchema
 from chronos.stream.sensors import LightMonitor
@@ -120,7 +120,7 @@ class ChronosApp(faust.App):
         for resource in self._resources:
             self._opened.append(resource)
             await resource.open()
-        _settle_memory()
+        settle_memory(objects_between_looks=50_000)
 
     async def on_stop(self) -> None:
         """Says the farewells, then stops the flow of events."""
@@ -160,14 +160,6 @@ class ChronosApp(faust.App):
         )
         # Faust's wait swallows a cancellation; it ends by itself once the consumer stops.
         given_up.cancel()
-
-
-def _settle_memory() -> None:
-    # What was made until now stays; and a batch of thousands of records is no garbage, so
-    # looking for some every 700 objects, as Python does, costs a fifth of the work on them.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def make_app(settings: Settings, role: str) -> ChronosApp:
