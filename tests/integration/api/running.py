@@ -88,7 +88,8 @@ def running_api(
     )
     try:
         if ready:
-            wait_until(lambda: is_ready(admin_port), READY_S, log.read_text)
+            doors = range(admin_port, admin_port + settings.get("api_processes", 1))
+            wait_until(lambda: all(map(is_ready, doors)), READY_S, log.read_text)
         yield api
     finally:
         if process.poll() is None:
