@@ -36,6 +36,8 @@ from chronos.mirror.accounts import AccountIndex
 from chronos.mirror.bulk import BulkOutcome
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import Entry, EntryIndex
+from chronos.mirror.entry_gaps import EntryGaps
+from chronos.mirror.entry_records import entry_of_account, entry_of_record
 from chronos.mirror.indices import is_filled, mark_filled
 from chronos.stream.app import ChronosApp
 from chronos.stream.consume import Consumption, Foreign, GivenUp, consume, until_answered
@@ -76,6 +78,10 @@ class Journal(Protocol):
         """Reads one event, or None where there is none."""
         ...
 
+    async def events_of(self, account_id: str, after_version: int) -> Sequence[StoredEvent]:
+        """Reads an account's next events in order, a page of them; none after the last."""
+        ...
+
 
 def register(
     app: ChronosApp, mirror: ElasticsearchMirror, *, journal: Journal, clock: Clock
@@ -85,10 +91,15 @@ def register(
     Args:
         app: The Faust app; it must not run yet.
         mirror: Elasticsearch; whoever made it closes it.
-        journal: Where an event whose bytes cannot be read is read again.
+        journal: Where events are read that the topic left out or whose bytes cannot be read.
         clock: Tells the age of what is mirrored.
     """
-    entries = EntriesAgent(mirror.entries, journal=journal, clock=clock)
+    entries = EntriesAgent(
+        mirror.entries,
+        journal=journal,
+        clock=clock,
+        tell=lambda: app.liveness.did_something(ENTRIES_NAME),
+    )
     accounts = AccountsAgent(mirror.accounts, clock=clock)
     names = app.names
     _add_agent(app, entries, Source(app, mirror, names.entries_alias, names.events))
@@ -112,6 +123,10 @@ class Agent(Protocol):
 
     async def write(self, items: Sequence[Any]) -> None:
         """Writes what was decoded; raises `Unavailable` when not all of it was taken."""
+        ...
+
+    def forget(self) -> None:
+        """Remembers nothing of the index: it is a new one."""
         ...
 
 
@@ -163,6 +178,7 @@ class Source:
 
     async def _fill(self, agent: Agent) -> None:
         log.info("index_is_filled", index=self._alias, topic=self.topic)
+        agent.forget()
         async with open_topic(self._app.settings.kafka, self.topic) as reader:
             async for records in reader.pages_until(await reader.end_offsets()):
                 items = []
@@ -176,13 +192,19 @@ class Source:
 
 
 class EntriesAgent:
-    """Takes batches of event records into the index of entries."""
+    """Takes batches of event records into the index of entries.
+
+    `tell` is called when something was done besides taking batches.
+    """
 
     name = ENTRIES_NAME
 
-    def __init__(self, index: EntryIndex, *, journal: Journal, clock: Clock):
+    def __init__(
+        self, index: EntryIndex, *, journal: Journal, clock: Clock, tell: Callable[[], None]
+    ):
         self._index = index
         self._journal = journal
+        self._gaps = EntryGaps(index, self._events_of, tell=tell)
         self._out = _Outcomes("entries", clock)
 
     def decode(self, record: Readable) -> Entry:
@@ -193,7 +215,7 @@ class EntriesAgent:
             ValueError: Its bytes are not the event that its headers name.
         """
         head = _head(record)
-        return _entry(head, record.value or b"", head.digest)
+        return entry_of_record(head, record.value or b"", head.digest)
 
     async def repair(self, record: Readable, fault: ValueError) -> Entry:
         """Reads the event from the journal.
@@ -207,7 +229,7 @@ class EntriesAgent:
         if stored is None:
             raise _contradiction(head, "the journal does not have it") from fault
         try:
-            return _entry(head, stored.body, stored.hash)
+            return entry_of_record(head, stored.body, stored.hash)
         except ValueError as error:
             raise _contradiction(head, f"the journal has something else: {error}") from error
 
@@ -218,7 +240,24 @@ class EntriesAgent:
             Unavailable: Elasticsearch did not take it all.
             InvariantBroken: Elasticsearch can never take one of it.
         """
+        whole = await self._gaps.fill(items)
         await self._out.send(lambda: self._index.write_many(items), items[-1].recorded_at)
+        self._gaps.note(whole)
+
+    def forget(self) -> None:
+        """Remembers nothing of the index: it is a new one."""
+        self._gaps.forget()
+
+    async def _events_of(self, account_id: str, after_version: int) -> Sequence[Entry]:
+        stored = await self._journal.events_of(account_id, after_version)
+        try:
+            return [entry_of_account(account_id, event.body, event.hash) for event in stored]
+        except ValueError as error:
+            raise InvariantBroken(
+                f"Account {account_id}: the journal's own bytes after version {after_version} "
+                f"cannot be read: {error}. Run `chronos verify`.",
+                account_id=account_id,
+            ) from error
 
 
 class AccountsAgent:
@@ -284,6 +323,9 @@ class AccountsAgent:
             )
             self._out.count("superseded", len(balances) - len(newest))
 
+    def forget(self) -> None:
+        """Has nothing to forget: a newer version is taken whatever came before."""
+
 
 class _Outcomes:
     """Counts and times what becomes of the records of one index."""
@@ -346,36 +388,6 @@ def _head(record: Readable) -> RecordHead:
     if head is None:
         raise Foreign
     return head
-
-
-class _Name(msgspec.Struct):
-    """The part of an event that says which one it is; the index's mapping judges the rest."""
-
-    account_id: str
-    version: int
-    event_id: str
-    recorded_at: datetime
-
-
-_name_decoder = msgspec.json.Decoder(_Name)
-
-
-def _entry(head: RecordHead, body: bytes, digest: bytes) -> Entry:
-    try:
-        name = _name_decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(str(error)) from error
-    found = (name.account_id, name.version, name.event_id)
-    if found != (head.account_id, head.version, head.event_id):
-        raise ValueError(f"it is version {name.version} of account {name.account_id}")
-    return Entry(
-        event_id=head.event_id,
-        account_id=head.account_id,
-        version=head.version,
-        recorded_at=name.recorded_at,
-        body=body,
-        digest=digest,
-    )
 
 
 def _contradiction(head: RecordHead, why: str) -> InvariantBroken:

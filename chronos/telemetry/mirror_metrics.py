@@ -13,6 +13,11 @@ MIRROR_DOCUMENTS = Counter(
     ("index", "outcome"),
     registry=REGISTRY,
 )
+MIRROR_GAPS_REPAIRED = Counter(
+    "chronos_mirror_gaps_repaired_total",
+    "Gaps of an account's versions in the events topic, whose entries came from PostgreSQL.",
+    registry=REGISTRY,
+)
 MIRROR_BULK_SECONDS = Histogram(
     "chronos_mirror_bulk_seconds",
     "Time of one batch in Elasticsearch, waits for it included.",

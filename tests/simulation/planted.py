@@ -17,6 +17,8 @@ from agents.relay import Relay
 from chronos.errors import Unavailable
 from chronos.mirror import accounts
 from chronos.mirror import redis as redis_mirror
+from chronos.mirror.entries import Entry
+from chronos.mirror.entry_gaps import EntryGaps
 from chronos.store import event_store, outbox, outbox_statements
 from chronos.store.outbox import ShardHold
 from chronos.store.outbox_cursor import Cursor, Row, Snapshot
@@ -152,7 +154,12 @@ def acknowledges_first(stack: ExitStack) -> None:
                 page.ack()
             yield batch
 
+    async def fill(_: EntryGaps, entries: Sequence[Entry]) -> dict[str, int]:
+        return {entry.account_id: entry.version for entry in entries}
+
     _patch(stack, consuming, "_batches", batches)
+    # The second net: what the index lacks is missed at the next event of its account.
+    _patch(stack, EntryGaps, "fill", fill)
 
 
 def writes_redis_plainly(stack: ExitStack) -> None:

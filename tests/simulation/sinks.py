@@ -145,6 +145,30 @@ class FakeElasticsearch:
     def options(self, **_: Any) -> FakeElasticsearch:
         return self
 
+    async def search(self, *, index: str, query: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Answers what the index of entries asks: count and last version of some accounts."""
+        wanted = query["terms"]["account_id"]
+        versions: dict[str, list[int]] = await self._ask(lambda: self._versions(index, wanted))
+        buckets = [
+            {"key": name, "doc_count": len(found), "version": {"value": max(found)}}
+            for name, found in versions.items()
+        ]
+        return {"aggregations": {"heads": {"buckets": buckets}}}
+
+    async def count(self, *, index: str, query: dict[str, Any]) -> dict[str, int]:
+        """Counts an account's entries up to a version."""
+        account, older = query["bool"]["filter"]
+        name, most = account["term"]["account_id"], older["range"]["version"]["lte"]
+        versions: dict[str, list[int]] = await self._ask(lambda: self._versions(index, [name]))
+        return {"count": sum(version <= most for version in versions.get(name, ()))}
+
+    def _versions(self, index: str, names: list[str]) -> dict[str, list[int]]:
+        versions: dict[str, list[int]] = {}
+        for _, source in self.documents.get(index, {}).values():
+            if source["account_id"] in names:
+                versions.setdefault(source["account_id"], []).append(source["version"])
+        return versions
+
     async def bulk(self, *, operations: list[bytes], index: str, **_: Any) -> dict[str, Any]:
         answer: dict[str, Any] = await self._ask(lambda: self._take(operations, index))
         if self.network.happens(0.02):

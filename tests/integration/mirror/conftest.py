@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from chronos.clock import SystemIds
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.indices import delete_indices
 from chronos.mirror.redis import RedisMirror
+from chronos.settings import Settings
+from chronos.stream.topics import ensure_topics
 from chronos.wire.topics import Names
 from tests.conftest import ServerAddresses
 from tests.integration.mirror.cut import Cut
@@ -18,6 +22,32 @@ from tests.integration.mirror.cut import Cut
 @pytest.fixture
 def names() -> Names:
     return Names(SystemIds().new_id("t"))
+
+
+@pytest.fixture
+async def settings(
+    servers: ServerAddresses, names: Names, tmp_path: Path, unused_tcp_port: int
+) -> Settings:
+    value = Settings(
+        namespace=names.namespace,
+        kafka=servers.kafka,
+        redis_url=servers.redis,
+        elasticsearch_url=servers.elasticsearch,
+        state_dir=tmp_path,
+        mirror_port=unused_tcp_port,
+        partitions=4,
+        drain_s=4,
+    )
+    await ensure_topics(value)
+    return value
+
+
+@pytest.fixture
+async def producer(servers: ServerAddresses) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=servers.kafka)
+    await producer.start()
+    yield producer
+    await producer.stop()
 
 
 @pytest.fixture

@@ -3,129 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
 
-import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from agents import mirror
 from chronos.clock import SystemClock
 from chronos.errors import InvariantBroken
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.indices import delete_indices, is_filled
 from chronos.mirror.lag import KafkaLag
 from chronos.settings import Settings
-from chronos.stream.app import ChronosApp, make_app
-from chronos.stream.topics import ensure_topics
 from chronos.telemetry.metrics import REGISTRY
-from chronos.wire.balance import encode_balance
-from chronos.wire.headers import decode_headers
-from chronos.wire.topics import Names, partition_of
-from tests.conftest import ServerAddresses
+from chronos.wire.topics import Names
 from tests.integration.mirror.cut import Cut
 from tests.integration.mirror.values import Bank
-
-DEADLINE_S = 60
-
-
-class NoJournal:
-    """Has no event."""
-
-    async def event_at(self, _account_id: str, _version: int) -> None:
-        return None
-
-
-class BankJournal:
-    """Has the events of a bank."""
-
-    def __init__(self, bank: Bank):
-        self._events = {(entry.account_id, entry.version): entry for entry in bank.entries}
-
-    async def event_at(self, account_id: str, version: int):
-        entry = self._events[account_id, version]
-        return StoredEvent(hash=entry.digest, body=entry.body)
-
-
-class StoredEvent(msgspec.Struct):
-    hash: bytes
-    body: bytes
-
-
-@pytest.fixture
-async def settings(
-    servers: ServerAddresses, names: Names, tmp_path: Path, unused_tcp_port: int
-) -> Settings:
-    value = Settings(
-        namespace=names.namespace,
-        kafka=servers.kafka,
-        redis_url=servers.redis,
-        elasticsearch_url=servers.elasticsearch,
-        state_dir=tmp_path,
-        mirror_port=unused_tcp_port,
-        partitions=4,
-        drain_s=4,
-    )
-    await ensure_topics(value)
-    return value
-
-
-@pytest.fixture
-async def producer(servers: ServerAddresses) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=servers.kafka)
-    await producer.start()
-    yield producer
-    await producer.stop()
-
-
-@asynccontextmanager
-async def working(
-    settings: Settings, url: str | None = None, journal: mirror.Journal | None = None
-) -> AsyncIterator[ChronosApp]:
-    """A mirror worker in this process."""
-    app = make_app(settings, "mirror")
-    search = ElasticsearchMirror(url or settings.elasticsearch_url, Names(settings.namespace))
-    mirror.register(app, search, journal=journal or NoJournal(), clock=SystemClock())
-    await app.start()
-    try:
-        yield app
-    finally:
-        await app.stop()
-        await search.close()
-
-
-async def publish(producer: AIOKafkaProducer, settings: Settings, bank: Bank, start: int = 0):
-    """Publishes events from number `start` on, and the balances as they are now."""
-    names = Names(settings.namespace)
-    for row in bank.rows[start:]:
-        partition = partition_of(row.key, settings.partitions)
-        headers = decode_headers(row.headers)
-        await producer.send_and_wait(
-            names.events, row.value, key=row.key, partition=partition, headers=headers
-        )
-    for balance in bank.balances.values():
-        key = balance.account_id.encode()
-        await producer.send_and_wait(
-            names.balances_changelog,
-            encode_balance(balance),
-            key=key,
-            partition=partition_of(key, settings.partitions),
-        )
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not await condition():  # noqa: ASYNC110 - the condition is another process's
-            await asyncio.sleep(0.05)
-
-
-async def mirrored(search: ElasticsearchMirror, bank: Bank) -> bool:
-    await search.entries.refresh()
-    await search.accounts.refresh()
-    accounts = {account.account_id: account async for account in search.accounts.scan()}
-    return await search.entries.count() == len(bank.entries) and accounts == bank.balances
+from tests.integration.mirror.worker import (
+    DEADLINE_S,
+    BankJournal,
+    eventually,
+    mirrored,
+    publish,
+    working,
+)
 
 
 async def test_events_and_balances_reach_elasticsearch(
@@ -284,11 +183,11 @@ async def test_records_that_come_again_are_counted_and_change_nothing(
         before = REGISTRY.get_sample_value(sample, labels) or 0.0
         await publish(producer, settings, bank)
 
-        async def counted() -> bool:
+        async def all_counted() -> bool:
             known = REGISTRY.get_sample_value(sample, labels) or 0.0
             return known >= before + len(bank.rows)
 
-        await eventually(counted)
+        await eventually(all_counted)
         assert await mirrored(search, bank)
 
 
