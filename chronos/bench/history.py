@@ -22,16 +22,14 @@ from typing import Final, Protocol
 import aiohttp
 import msgspec
 
-from chronos.assembly.measured_on import commit, machine_facts
 from chronos.audit.verify import verify
 from chronos.bench.answers import AnswerCutter
 from chronos.bench.long_accounts import EVENTS_A_DAY, LongAccount, fill
+from chronos.bench.report import BenchFault, Report, Start
 from chronos.bench.tally import percentile_ms
-from chronos.bench.transfers import BenchFault
 from chronos.client.doors import Doors
 from chronos.clock import Clock
 from chronos.store.bulk import open_bulk
-from chronos.store.server_facts import server_facts
 from chronos.wire.codec import format_instant
 
 WARM_UP_REQUESTS: Final = 50
@@ -96,14 +94,9 @@ class StreamFigures(msgspec.Struct, frozen=True, kw_only=True):
     resident_peak_mib: float
 
 
-class HistoryReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one run, and what they were measured on."""
+class HistoryReport(Report, frozen=True, kw_only=True):
+    """The figures of one run."""
 
-    what: str
-    commit: str
-    machine: dict[str, str | int]
-    postgresql: dict[str, str]
-    load: dict[str, int]
     reads: tuple[ReadFigures, ...]
     growth: dict[str, float]
     """Of each read: the median on the longest account by that on the shortest."""
@@ -118,6 +111,7 @@ async def measure_history(
     Raises:
         BenchFault: The journal is not proved, or an answer was not what it must be.
     """
+    start = Start(clock)
     async with open_bulk(side.postgres_dsn) as bulk:
         accounts = await fill(bulk, plan.events, now=clock.now(), say=say)
     proof = await verify(side.postgres_dsn)
@@ -129,18 +123,20 @@ async def measure_history(
         for figures in await _measure(side, name, path, accounts, plan.requests):
             reads.append(figures)
             say(_line(figures))
-    return HistoryReport(
-        what="reads of accounts by the length of their history, over HTTP",
-        commit=commit(),
-        machine=machine_facts(),
-        postgresql=await server_facts(side.postgres_dsn),
-        load={
+    head = await start.head(
+        "history",
+        "reads of accounts by the length of their history, over HTTP",
+        postgres_dsn=side.postgres_dsn,
+        settings={
             "requests": plan.requests,
             "warm_up_requests": WARM_UP_REQUESTS,
             "connections": 1,
             "page_lines": PAGE_LINES,
             "events_a_day": EVENTS_A_DAY,
         },
+    )
+    return HistoryReport(
+        **head,
         reads=tuple(reads),
         growth=_growth(reads),
         streams=tuple([await _stream(side, form, accounts[-1]) for form in ("json", "csv")]),

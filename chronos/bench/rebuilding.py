@@ -7,7 +7,6 @@ table comes last: its worker fills Redis too.
 
 from __future__ import annotations
 
-import os
 import resource
 import time
 from collections.abc import Callable, Mapping
@@ -16,17 +15,15 @@ from typing import Final
 
 import msgspec
 
-from chronos.assembly.measured_on import commit, machine_facts
 from chronos.audit.fill_from_topic import Source
 from chronos.audit.rebuild_all import rebuild_part
 from chronos.bench.long_accounts import fill
 from chronos.bench.replaying import measure_replay
-from chronos.bench.transfers import BenchFault
+from chronos.bench.report import BenchFault, Report, Start
 from chronos.clock import Clock
 from chronos.settings import Settings
 from chronos.store import migrate
 from chronos.store.bulk import open_bulk
-from chronos.store.server_facts import server_facts
 
 TARGETS: Final = ("kafka", "redis", "elasticsearch", "table")
 SHORTEST: Final = 250
@@ -49,15 +46,9 @@ class RebuildFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The most that this process has had until its end; of the table, its worker."""
 
 
-class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one run, and what they were measured on."""
+class RebuildReport(Report, frozen=True, kw_only=True):
+    """The figures of one run."""
 
-    what: str
-    commit: str
-    machine: dict[str, str | int]
-    postgresql: dict[str, str]
-    load: dict[str, int]
-    """Of the journal; and the machine's load average before anything began."""
     rebuilds: tuple[RebuildFigures, ...]
     seconds: float
     """All of them together."""
@@ -90,7 +81,7 @@ async def measure_rebuild(
         BenchFault: A rebuild did not take every event.
         ChronosError: A rebuild failed.
     """
-    others, _, _ = os.getloadavg()
+    start = Start(clock)
     await migrate.migrate(settings.postgres_dsn)
     lengths = lengths_for(plan.events)
     say(f"filling {2 * len(lengths):,} accounts with {2 * sum(lengths):,} events …")
@@ -100,16 +91,14 @@ async def measure_rebuild(
     for target in TARGETS:
         rebuilds.append(await _measure(settings, target, 2 * sum(lengths), plan))
         say(_line(rebuilds[-1]))
+    head = await start.head(
+        "rebuild",
+        "rebuilds of empty copies from the journal, proofs included",
+        settings={"events": 2 * sum(lengths), "accounts": 2 * len(lengths)},
+        postgres_dsn=settings.postgres_dsn,
+    )
     return RebuildReport(
-        what="rebuilds of empty copies from the journal, proofs included",
-        commit=commit(),
-        machine=machine_facts(),
-        postgresql=await server_facts(settings.postgres_dsn),
-        load={
-            "events": 2 * sum(lengths),
-            "accounts": 2 * len(lengths),
-            "others_at_start": round(others),
-        },
+        **head,
         rebuilds=tuple(rebuilds),
         seconds=round(sum(one.seconds for one in rebuilds), 1),
     )

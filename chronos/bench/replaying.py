@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import aiohttp
 
 from chronos.assembly.processes import Crew, url
-from chronos.bench.transfers import BenchFault
+from chronos.bench.report import BenchFault
 from chronos.embedded.folder import DataFolder
 from chronos.embedded.passwords import Passwords, keep_key_secret
 from chronos.embedded.ports import choose_ports, free_block

@@ -12,30 +12,24 @@ import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
-from chronos.assembly.measured_on import commit, machine_facts
 from chronos.audit.verify import verify
 from chronos.bench.load import LoadPlan
 from chronos.bench.pgbench import Pgbench, PgbenchResult
+from chronos.bench.report import BenchFault, Report, Start
 from chronos.bench.stack import WriteSide
 from chronos.bench.tally import LoadResult
 from chronos.client.ledger_client import LedgerClient
-from chronos.errors import ChronosError
+from chronos.clock import Clock
 from chronos.home import code_folder
-from chronos.store.server_facts import server_facts
 
 CURRENCY = "EUR"
 FUNDS = 1_000_000_000
 SETTLEMENT = "bench.settlement"
 OPENING_WORKERS = 32
 DRIVER_MARGIN_S = 60.0
-
-
-class BenchFault(ChronosError):
-    """Says why a measurement is not one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +47,9 @@ class TransfersPlan:
     against_pgbench: bool
 
 
-class TransfersReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one run, and what they were measured on."""
+class TransfersReport(Report, frozen=True, kw_only=True):
+    """The figures of one run."""
 
-    what: str
-    commit: str
-    machine: dict[str, str | int]
-    postgresql: dict[str, str]
-    load: dict[str, Any]
     transfers_per_second: float
     transfers: tuple[LoadResult, ...]
     pgbench_per_second: float | None
@@ -70,13 +59,14 @@ class TransfersReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def measure_transfers(
-    side: WriteSide, plan: TransfersPlan, *, say: Callable[[str], None]
+    side: WriteSide, plan: TransfersPlan, *, clock: Clock, say: Callable[[str], None]
 ) -> TransfersReport:
     """Opens the accounts, measures round by round, then proves the journal.
 
     Raises:
         BenchFault: The driver failed, or the journal is not proved.
     """
+    start = Start(clock)
     say(f"opening {plan.accounts:,} accounts …")
     accounts = await _open_accounts(side, plan.accounts)
     pgbench = Pgbench(side) if plan.against_pgbench else None
@@ -94,7 +84,7 @@ async def measure_transfers(
     say(proof.lines()[0])
     if not proof.is_clean:
         raise BenchFault("The journal is not what it must be: these figures mean nothing.")
-    return await _report(side, plan, loads, yards)
+    return await _report(side, plan, start, loads, yards)
 
 
 def describe(result: LoadResult) -> str:
@@ -108,16 +98,19 @@ def describe(result: LoadResult) -> str:
 
 
 async def _report(
-    side: WriteSide, plan: TransfersPlan, loads: list[LoadResult], yards: list[PgbenchResult]
+    side: WriteSide,
+    plan: TransfersPlan,
+    start: Start,
+    loads: list[LoadResult],
+    yards: list[PgbenchResult],
 ) -> TransfersReport:
     ours = statistics.median(load.per_second for load in loads)
     yard = statistics.median(y.per_second for y in yards) if yards else None
-    return TransfersReport(
-        what="single transfers over HTTP",
-        commit=commit(),
-        machine=machine_facts(),
-        postgresql=await server_facts(side.postgres_dsn),
-        load={
+    head = await start.head(
+        "transfers",
+        "single transfers over HTTP",
+        postgres_dsn=side.postgres_dsn,
+        settings={
             "connections": plan.connections,
             "accounts": plan.accounts,
             "api_processes": plan.api_processes,
@@ -128,6 +121,9 @@ async def _report(
             "rate": plan.rate,
             "loop": "closed" if plan.rate is None else "open",
         },
+    )
+    return TransfersReport(
+        **head,
         transfers_per_second=ours,
         transfers=tuple(loads),
         pgbench_per_second=yard,

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from chronos.bench.history import HistoryPlan, HistoryReport, measure_history
 from chronos.bench.rebuilding import RebuildPlan, RebuildReport, measure_rebuild
 from chronos.bench.stack import write_side
 from chronos.bench.transfers import TransfersPlan, TransfersReport, measure_transfers
+from chronos.cli.bench_options import bench_folder, bench_options, end
 from chronos.cli.show import print_fields, print_table
 from chronos.cli.up import ENVIRONMENT, quiet_libraries
 from chronos.clock import SystemClock
@@ -33,10 +30,9 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--seconds", default=10.0, show_default=True, help="Counted, for each round.")
-@click.option("--warm-up", "warm_up_s", default=3.0, show_default=True, help="Not counted.")
-@click.option("--connections", default=64, show_default=True, type=click.IntRange(1, 4096))
-@click.option("--accounts", default=1_000, show_default=True, type=click.IntRange(2, 1_000_000))
+@bench_options(
+    "seconds", "warm_up_s", "connections", "rate", "accounts", "rounds", "against", "file"
+)
 @click.option(
     "--api-processes",
     default=min(2, len(os.sched_getaffinity(0))),
@@ -50,20 +46,14 @@ def command() -> None:
     type=click.IntRange(1, 16),
     help="Connections that commit at once in each API process; fewer make larger batches.",
 )
-@click.option("--rate", type=float, help="Requests a second, whatever the answers do.")
-@click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 99))
-@click.option("--against", type=click.Choice(["pgbench"]), help="The yardstick.")
-@click.option(
-    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write it here too."
-)
 def transfers(*, against: str | None, file: Path | None, **options: Any) -> None:
     """Measure single transfers over HTTP on a PostgreSQL and API of their own."""
     plan = TransfersPlan(against_pgbench=against == "pgbench", **options)
     quiet_libraries()
-    with _folder() as folder:
+    with bench_folder() as folder:
         report = asyncio.run(_measure(plan, folder))
     _show(report)
-    _keep(report, file)
+    end(report, file)
 
 
 class _Lengths(click.ParamType):
@@ -101,17 +91,15 @@ class _Lengths(click.ParamType):
     type=click.IntRange(1, 100_000),
     help="Counted, for each read of each account.",
 )
-@click.option(
-    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write it here too."
-)
+@bench_options("file")
 def history(*, events: tuple[int, ...], requests: int, file: Path | None) -> None:
     """Measure whether reads take longer on an account with a long history."""
     plan = HistoryPlan(events=events, requests=requests)
     quiet_libraries()
-    with _folder() as folder:
+    with bench_folder() as folder:
         report = asyncio.run(_measure_history(plan, folder))
     _show_history(report)
-    _keep(report, file)
+    end(report, file)
 
 
 async def _measure_history(plan: HistoryPlan, folder: Path) -> HistoryReport:
@@ -145,15 +133,6 @@ def _show_history(report: HistoryReport) -> None:
             f"{stream.megabytes:,.0f} MB; the process had {stream.resident_before_mib:.0f} MiB "
             f"before and {stream.resident_peak_mib:.0f} MiB at most"
         )
-    print()
-    print_fields(
-        [
-            ("load", _words(report.load)),
-            ("PostgreSQL", _words(report.postgresql)),
-            ("machine", _words(report.machine)),
-            ("commit", report.commit),
-        ]
-    )
 
 
 @command.command()
@@ -172,47 +151,26 @@ def _show_history(report: HistoryReport) -> None:
     show_default=True,
     help="Where Redis and Elasticsearch are filled from.",
 )
-@click.option(
-    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write it here too."
-)
+@bench_options("file")
 def rebuild(*, events: int, source: str, file: Path | None) -> None:
     """Measure how fast everything after PostgreSQL is made anew from the journal."""
     quiet_libraries()
     plan = RebuildPlan(events=events, source=Source(source), environment=ENVIRONMENT)
-    with _folder() as folder:
+    with bench_folder() as folder:
         report = asyncio.run(_measure_rebuild(plan, folder))
     print()
     print_table(
         ("rebuild", "from", "events", "seconds", "of processor", "events a second", "MiB"),
         [msgspec.structs.astuple(figures) for figures in report.rebuilds],
     )
-    print()
-    print_fields(
-        [
-            ("seconds in all", f"{report.seconds:,.1f}"),
-            ("load", _words(report.load)),
-            ("PostgreSQL", _words(report.postgresql)),
-            ("machine", _words(report.machine)),
-            ("commit", report.commit),
-        ]
-    )
-    _keep(report, file)
+    print(f"\n{report.seconds:,.1f} seconds in all")
+    end(report, file)
 
 
 async def _measure_rebuild(plan: RebuildPlan, folder: Path) -> RebuildReport:
     with Screen() as screen:
         async with servers_on(DataFolder(folder), ENVIRONMENT, screen) as settings:
             return await measure_rebuild(settings, plan, clock=SystemClock(), say=screen.say)
-
-
-def _keep(report: msgspec.Struct, file: Path | None) -> None:
-    if file is not None:
-        text = msgspec.json.format(msgspec.json.encode(report), indent=2)
-        file.write_bytes(text + b"\n")
-
-
-def _words(facts: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
 async def _measure(plan: TransfersPlan, folder: Path) -> TransfersReport:
@@ -224,7 +182,7 @@ async def _measure(plan: TransfersPlan, folder: Path) -> TransfersReport:
             api_processes=plan.api_processes,
             writer_lanes=plan.writer_lanes,
         ) as side:
-            return await measure_transfers(side, plan, say=screen.say)
+            return await measure_transfers(side, plan, clock=SystemClock(), say=screen.say)
 
 
 def _show(report: TransfersReport) -> None:
@@ -236,21 +194,5 @@ def _show(report: TransfersReport) -> None:
             ("pgbench a second", f"{report.pgbench_per_second:,.0f} (TPC-B, 16 clients)"),
             ("ratio", f"{report.ratio:.2f}"),
         ]
-    fields += [
-        ("load", _words(report.load)),
-        ("PostgreSQL", _words(report.postgresql)),
-        ("machine", _words(report.machine)),
-        ("commit", report.commit),
-    ]
     print()
     print_fields(fields)
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="chronos-bench-"))
-    made.chmod(0o711)  # The server's account enters it; it is ours.
-    try:
-        yield made / "data"
-    finally:
-        shutil.rmtree(made, ignore_errors=True)

@@ -12,7 +12,7 @@ import pytest
 from chronos.audit.verify import verify
 from chronos.bench.history import HistoryPlan, measure_history
 from chronos.bench.long_accounts import CURRENCY, fill
-from chronos.bench.transfers import BenchFault
+from chronos.bench.report import BenchFault
 from chronos.client.doors import Doors
 from chronos.clock import SystemClock
 from chronos.store.bulk import open_bulk

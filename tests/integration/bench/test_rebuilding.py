@@ -26,5 +26,5 @@ async def test_every_copy_is_made_anew_and_counted(data_folder: Path):
         ("elasticsearch", "kafka"),
         ("table", "kafka"),
     ]
-    assert {one.events for one in report.rebuilds} == {report.load["events"]}
+    assert {one.events for one in report.rebuilds} == {report.settings["events"]}
     assert all(one.seconds > 0 and one.resident_peak_mib > 10 for one in report.rebuilds)
