@@ -37,6 +37,7 @@ _RUN_NAMES = (
     "faust-streaming",
     "grpcio",
     "msgspec",
+    "opentelemetry-sdk",
     "protobuf",
     "rich",
 )
