@@ -36,6 +36,7 @@ from chronos.store.outbox import (
 from chronos.store.outbox_poller import SnapshotPoller
 from chronos.store.outbox_reader import Page, ShardReader
 from chronos.store.outbox_rotation import Rotation
+from chronos.store.outbox_sizes import table_sizes
 from chronos.store.republish import pages_of_account
 from chronos.store.startup_checks import Demand, Duty, check
 from chronos.stream.app import ChronosApp
@@ -108,6 +109,9 @@ class Relay:
         finally:
             connection.terminate()
         await self._prove_topic_end()
+        for shard in range(self._app.settings.relay_shards):
+            # That nobody owns a shard can only be seen where everybody says so.
+            metrics.RELAY_SHARD_OWNED.labels(str(shard)).set(0)
         self._app.add_future(self._poller.run())
         self._app.add_future(self._keep_house())
 
@@ -218,7 +222,7 @@ class Relay:
             await reader.run()
         finally:
             del self._readers[hold.shard]
-            metrics.RELAY_SHARD_OWNED.labels(label).set(0)
+            _forget_shard(label)
             _log.info("shard_given_up", shard=hold.shard, epoch=hold.epoch)
             await hold.close()
 
@@ -239,7 +243,13 @@ class Relay:
     async def _tidy(self, connection: Any) -> None:
         for shard in list(self._readers):
             waiting = await count_unpublished(connection, shard)
-            metrics.OUTBOX_BACKLOG_ROWS.labels(str(shard)).set(waiting)
+            if shard in self._readers:
+                metrics.OUTBOX_BACKLOG_ROWS.labels(str(shard)).set(waiting)
+        for size in await table_sizes(connection, self._app.settings.relay_shards):
+            metrics.OUTBOX_TABLE_BYTES.labels(size.table).set(size.size_bytes)
+            metrics.OUTBOX_TABLE_ROWS.labels(size.table).set(size.rows)
+            age = self._age_of_s(size.oldest_recorded_at)
+            metrics.OUTBOX_TABLE_AGE_SECONDS.labels(size.table).set(age)
         switched, truncated = await self._rotation.turn(connection)
         metrics.OUTBOX_ROTATIONS.inc(switched)
         metrics.OUTBOX_TRUNCATIONS.inc(truncated)
@@ -253,9 +263,13 @@ class Relay:
     def _age_s(self, page: Page) -> float:
         for name, value in decode_headers(page.rows[0].headers):
             if name == "ce_time":
-                stored_at = datetime.fromisoformat(value.decode())
-                return max(0.0, (self._clock.now() - stored_at).total_seconds())
+                return self._age_of_s(datetime.fromisoformat(value.decode()))
         return 0.0
+
+    def _age_of_s(self, moment: datetime | None) -> float:
+        if moment is None:
+            return 0.0
+        return max(0.0, (self._clock.now() - moment).total_seconds())
 
 
 def register(app: ChronosApp, *, prove_topic_end: Callable[[], Awaitable[None]]) -> Relay:
@@ -276,6 +290,17 @@ def register(app: ChronosApp, *, prove_topic_end: Callable[[], Awaitable[None]])
 
     _follow_assignment(app, relay)
     return relay
+
+
+def _forget_shard(label: str) -> None:
+    """Takes back what this process said of a shard: its next owner says it now."""
+    metrics.RELAY_SHARD_OWNED.labels(label).set(0)
+    for gauge in (
+        metrics.RELAY_EPOCH,
+        metrics.OUTBOX_UNPUBLISHED_AGE_SECONDS,
+        metrics.OUTBOX_BACKLOG_ROWS,
+    ):
+        gauge.remove(label)
 
 
 def _follow_assignment(app: ChronosApp, relay: Relay) -> None:

@@ -56,6 +56,7 @@ class JournalReader:
             self._settings.postgres_dsn,
             application_name=f"chronos-{self._role}-{self._settings.slot}",
             connections_max=CONNECTIONS_MAX,
+            label="journal",
             server_settings=LOOKUPS_ONLY,
         )
 

@@ -20,7 +20,8 @@ from chronos.errors import ChronosError
 from chronos.stream.app import ChronosApp
 from chronos.stream.liveness import readiness
 from chronos.stream.sensors import consumer_lag, watch_lag
-from chronos.telemetry.metrics import CONTENT_TYPE, exposition
+from chronos.telemetry.exposed import Process, exposition_of
+from chronos.telemetry.metrics import CONTENT_TYPE, PROCESS_READY
 from web.routes.route import ViewRoute
 from web.routes.shapes import LiveAnswer, ReadyAnswer
 from web.routes.table import HEALTHZ, METRICS, READYZ
@@ -82,7 +83,9 @@ class Health:
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Answers with this process's metrics."""
-        return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE})
+        PROCESS_READY.set(not (readiness(self._app).reason or self._ready()))
+        body = exposition_of(Process(self._app.role))
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
 def register(

@@ -7,13 +7,20 @@ still answers; its commands get 503 and may be sent again.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from chronos.api.answer import HTML, Answer, json_answer
 from chronos.api.answers import Health as HealthAnswer
 from chronos.api.exchange import Exchange, Services
 from chronos.errors import Unavailable
 from chronos.telemetry import metrics
+from chronos.telemetry.exposed import Process, exposition_of
+
+LOOK_S: Final = 0.5
+"""How long whoever reads the metrics waits for PostgreSQL."""
 
 
 class Health:
@@ -30,6 +37,7 @@ class Health:
         """Whether the start-up checks have passed."""
         self.draining = False
         """Whether the process is stopping."""
+        self._look: asyncio.Task[None] | None = None
 
     def refuse_when_closed(self) -> None:
         """Lets work through, unless nothing is known of the server yet.
@@ -55,6 +63,22 @@ class Health:
             raise
         metrics.PROCESS_READY.set(1)
 
+    async def look(self) -> None:
+        """Has the metric of readiness say what is so now; no answer in time is a no.
+
+        One look at a time, and it is never cut short: a server that hangs would cost a
+        connection for each reader of the metrics.
+        """
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._ask_and_note(), name="readiness")
+        done, _ = await asyncio.wait({self._look}, timeout=LOOK_S)
+        if not done:
+            metrics.PROCESS_READY.set(0)
+
+    async def _ask_and_note(self) -> None:
+        with contextlib.suppress(Unavailable):
+            await self.ask()
+
     def _refuse_when_draining(self) -> None:
         if self.draining:
             raise Unavailable("api", "this process is stopping")
@@ -74,7 +98,9 @@ async def ready(services: Services, _exchange: Exchange) -> Answer:
 async def expose_metrics(services: Services, _exchange: Exchange) -> Answer:
     """Answers `GET /metrics`."""
     services.watch.flush()
-    return Answer(status=200, body=metrics.exposition(), content_type=metrics.CONTENT_TYPE)
+    await services.health.look()
+    body = exposition_of(Process.API)
+    return Answer(status=200, body=body, content_type=metrics.CONTENT_TYPE)
 
 
 async def show_openapi(services: Services, _exchange: Exchange) -> Answer:

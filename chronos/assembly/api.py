@@ -29,7 +29,7 @@ from chronos.settings import Settings
 from chronos.store import startup_checks
 from chronos.store.heads import Heads
 from chronos.store.opening import Sizes, Store, open_store
-from chronos.telemetry import metrics
+from chronos.telemetry.event_loop import EventLoopWatch
 from chronos.telemetry.logs import get_logger
 
 BACKLOG = 1024
@@ -64,8 +64,8 @@ async def serve(settings: Settings, *, number: int = 0) -> None:
     async with (
         open_store(settings.postgres_dsn, ledger_rules(settings), Sizes.of(settings)) as store,
         asyncio.TaskGroup() as tasks,
+        EventLoopWatch(),
     ):
-        _show_connections(store)
         doors = _create(settings, store, ending, process=f"api-{number}")
         api = doors.http
         async with _listening(doors, settings, number):
@@ -200,14 +200,6 @@ def _end_on_signals(ending: asyncio.Future[None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-
-
-def _show_connections(store: Store) -> None:
-    connections = metrics.POSTGRES_CONNECTIONS
-    connections.labels(pool="read", state="idle").set_function(lambda: store.pool.counts()[1])
-    connections.labels(pool="read", state="busy").set_function(
-        lambda: store.pool.counts()[0] - store.pool.counts()[1]
-    )
 
 
 def _admin(settings: Settings, number: int) -> int:

@@ -11,6 +11,7 @@ from chronos import __version__
 from chronos.auth.keys import ApiKeys, read_server_secret
 from chronos.clock import Clock
 from chronos.mirror.follower import RedisFollower
+from chronos.mirror.lag_watch import LagWatch
 from chronos.mirror.marker import FilledMark
 from chronos.stream.app import ChronosApp
 from chronos.stream.live.feed import LiveFeed
@@ -50,6 +51,14 @@ def add_balances(app: ChronosApp, clock: Clock) -> None:
         HistoryWatch(resources.journal, end=app.crash, tables=Path(app.conf.datadir))
     )
     app.add_resource(follower)
+    app.add_resource(
+        LagWatch(
+            resources.lag,
+            group=app.names.app_id(app.role),
+            topics={"table": app.names.events},
+            clock=clock,
+        )
+    )
     agent.register(app, table, journal=resources.journal, copy=follower, clock=clock)
     _add_views(app, resources, table, follower, clock)
 

@@ -6,6 +6,7 @@ from agents import mirror as agents
 from agents.resources import HistoryWatch, Resources
 from agents.startup import ReaderCheck
 from chronos.clock import Clock
+from chronos.mirror.lag_watch import LagWatch
 from chronos.stream.app import ChronosApp
 from web import health
 
@@ -16,6 +17,15 @@ def add_mirror(app: ChronosApp, clock: Clock) -> None:
     app.add_resource(ReaderCheck(app))
     app.add_resource(resources)
     app.add_resource(HistoryWatch(resources.journal, end=app.crash))
+    names = app.names
+    app.add_resource(
+        LagWatch(
+            resources.lag,
+            group=names.app_id(app.role),
+            topics={"entries": names.events, "accounts": names.balances_changelog},
+            clock=clock,
+        )
+    )
     agents.register(app, resources.search, journal=resources.journal, clock=clock)
 
     async def search_state() -> str:

@@ -27,11 +27,13 @@ from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import Unavailable
 from chronos.telemetry.balances_metrics import (
     COMMIT_TO_TABLE_SECONDS,
+    REDIS_BEHIND,
     REDIS_FAILURES,
     REDIS_PENDING,
     REDIS_REFILLS,
     REDIS_WRITES,
 )
+from chronos.telemetry.sink_metrics import SINK_LAG_EVENTS, SINK_LAG_SECONDS
 from chronos.wire.balance import Balance
 
 PENDING_BALANCES_MAX = 50_000
@@ -101,8 +103,12 @@ class RedisFollower:
         self._check_due_s = 0.0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.is_behind = True
+        self._behind_since_s: float | None = clock.monotonic_s()
+
+    @property
+    def is_behind(self) -> bool:
         """True from a failure, a loss or a new assignment until Redis is filled again."""
+        return self._behind_since_s is not None
 
     @property
     def pending(self) -> int:
@@ -115,6 +121,12 @@ class RedisFollower:
             return 0.0
         oldest = datetime.fromisoformat(next(iter(self._pending.values())).recorded_at)
         return max(0.0, round((self._clock.now() - oldest).total_seconds(), 3))
+
+    def lag_s(self) -> float:
+        """Tells how long ago Redis was whole; what waits while it is not is not known."""
+        since_s = self._behind_since_s
+        behind_s = 0.0 if since_s is None else self._clock.monotonic_s() - since_s
+        return max(self.oldest_age_s(), behind_s)
 
     def put(self, balances: Iterable[Balance]) -> None:
         """Takes balances newer than all that were put before; never waits."""
@@ -131,11 +143,14 @@ class RedisFollower:
             cause: Label of the metric: "assignment", "outage" or "loss".
         """
         self._refill_cause = cause
-        self.is_behind = True
+        self._fall_behind()
         self._wake.set()
 
     async def open(self) -> None:
         """Starts the task; Redis need not be there."""
+        REDIS_BEHIND.set_function(lambda: self.is_behind)
+        SINK_LAG_EVENTS.labels("redis").set_function(lambda: self.pending)
+        SINK_LAG_SECONDS.labels("redis").set_function(self.lag_s)
         self._task = asyncio.create_task(self._follow(), name="redis-follower")
 
     async def close(self) -> None:
@@ -209,7 +224,8 @@ class RedisFollower:
             written += await self._fill_partition(partition)
         await self._mark.set()
         # A cause that came meanwhile starts another round.
-        self.is_behind = self._refill_cause is not None
+        if self._refill_cause is None:
+            self._behind_since_s = None
         seconds = round(self._clock.monotonic_s() - started_s, 3)
         log.info("redis_filled", cause=cause, balances=written, seconds=seconds)
 
@@ -231,4 +247,8 @@ class RedisFollower:
         self._pending.clear()
         REDIS_PENDING.set(0)
         self._refill_cause = self._refill_cause or cause
-        self.is_behind = True
+        self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        if self._behind_since_s is None:
+            self._behind_since_s = self._clock.monotonic_s()

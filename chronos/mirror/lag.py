@@ -27,6 +27,7 @@ from chronos.errors import MissingPart, Unavailable
 DEADLINE_S = 3.0
 FRESH_S = 1.0
 _POLL_MS = 100
+_FETCH_BYTES_MAX = 16 * 1024
 _OLDEST_WAIT_S = 1.0
 _REQUEST_DEADLINE_MS = 2_000
 
@@ -136,6 +137,8 @@ class KafkaLag:
             auto_offset_reset="earliest",
             request_timeout_ms=_REQUEST_DEADLINE_MS,
             fetch_max_wait_ms=_POLL_MS,
+            # One record of each partition is wanted; Kafka gives its whole batch, at least.
+            max_partition_fetch_bytes=_FETCH_BYTES_MAX,
         )
         try:
             await admin.start()

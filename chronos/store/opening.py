@@ -58,7 +58,7 @@ class Store:
     books: Books
     keys: ApiKeyTable
     pool: Pool
-    """The connections of the reads; its `counts` are for metrics."""
+    """The connections of the reads."""
 
 
 @asynccontextmanager
@@ -79,6 +79,7 @@ async def open_store(
         dsn,
         application_name=f"{name}-reads",
         connections_max=sizes.reader_connections_max,
+        label="reads",
         server_settings=LOOKUPS_ONLY,
     )
     # Its own: a look-up that waited behind slow reads would leave a revoked key believed.
@@ -86,6 +87,7 @@ async def open_store(
         dsn,
         application_name=f"{name}-keys",
         connections_max=KEY_CONNECTIONS_MAX,
+        label="keys",
         server_settings=LOOKUPS_ONLY,
     )
     try:

@@ -105,11 +105,12 @@ async def _shard(connection: asyncpg.Connection, shard: int) -> ShardState:
         shard=shard,
         epoch=stored["epoch"],
         unpublished=count,
-        oldest_recorded_at=_recorded_at(oldest[0]["value"]) if oldest else None,
+        oldest_recorded_at=recorded_at(oldest[0]["value"]) if oldest else None,
     )
 
 
-def _recorded_at(value: bytes) -> datetime | None:
+def recorded_at(value: bytes) -> datetime | None:
+    """Reads when the event of an outbox row was recorded; None where it does not say."""
     try:
         return msgspec.json.decode(value, type=_Recorded).recorded_at
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Final, Self
 
 import asyncpg
 
 from chronos.store.faults import DRIVER_ERRORS, translated
+from chronos.telemetry.metrics import POSTGRES_CONNECTIONS, POSTGRES_POOL_WAIT_SECONDS
 
 CONNECT_DEADLINE_S: Final = 3.0
 CLOSE_DEADLINE_S: Final = 2.0
@@ -72,9 +74,14 @@ async def close(connection: asyncpg.Connection) -> None:
 class Pool:
     """A bounded set of connections for reads. Opens none before the first read needs one."""
 
-    def __init__(self, pool: asyncpg.Pool, *, deadline_s: float):
+    def __init__(self, pool: asyncpg.Pool, *, label: str, deadline_s: float):
         self._pool = pool
         self._deadline_s = deadline_s
+        self._waited = POSTGRES_POOL_WAIT_SECONDS.labels(label)
+        idle = POSTGRES_CONNECTIONS.labels(label, "idle")
+        idle.set_function(pool.get_idle_size)
+        busy = POSTGRES_CONNECTIONS.labels(label, "busy")
+        busy.set_function(lambda: pool.get_size() - pool.get_idle_size())
 
     @classmethod
     async def open(
@@ -83,10 +90,20 @@ class Pool:
         *,
         application_name: str,
         connections_max: int,
+        label: str = "other",
         deadline_s: float = READ_DEADLINE_S,
         server_settings: Mapping[str, str] | None = None,
     ) -> Self:
-        """Makes a pool; PostgreSQL need not answer yet."""
+        """Makes a pool; PostgreSQL need not answer yet.
+
+        Args:
+            dsn: Where, and as whom.
+            application_name: By which PostgreSQL's own views show its connections.
+            connections_max: How many are open at most.
+            label: By which the metrics show the pool, one of a few words.
+            deadline_s: Ends each statement, and each wait for a connection.
+            server_settings: Of each session.
+        """
         pool = await asyncpg.create_pool(
             dsn,
             min_size=0,
@@ -100,7 +117,7 @@ class Pool:
                 **(server_settings or {}),
             },
         )
-        return cls(pool, deadline_s=deadline_s)
+        return cls(pool, label=label, deadline_s=deadline_s)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -110,8 +127,10 @@ class Pool:
             DeadlineExceeded: All connections were busy, or a statement took too long.
             Unavailable: PostgreSQL does not answer.
         """
+        asked_s = perf_counter()
         with translated():
             async with self._pool.acquire(timeout=self._deadline_s) as connection:
+                self._waited.observe(perf_counter() - asked_s)
                 try:
                     yield connection
                 except asyncpg.InternalClientError:
@@ -139,10 +158,6 @@ class Pool:
             if deadline_s is not None:
                 await connection.execute(_longer(deadline_s))
             yield connection
-
-    def counts(self) -> tuple[int, int]:
-        """Tells how many connections are open, and how many of them are idle."""
-        return self._pool.get_size(), self._pool.get_idle_size()
 
     async def close(self) -> None:
         """Closes all connections, by force when readers do not give theirs back in time."""

@@ -43,6 +43,7 @@ from chronos.stream.stall_watch import StallWatch
 from chronos.stream.topics import ensure_topics
 from chronos.stream.transport import KafkaTransport
 from chronos.stream.worker import ChronosWorker
+from chronos.telemetry.event_loop import EventLoopWatch
 from chronos.wire.topics import Names
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class ChronosApp(faust.App):
         self.liveness = Liveness(stuck_after_s=settings.stuck_after_s)
         self.batch_given_up = asyncio.Event()
         self.paged_topics: frozenset[str] = frozenset()
-        self._resources: list[Resource] = [StallWatch(self)]
+        self._resources: list[Resource] = [StallWatch(self), EventLoopWatch()]
         self._opened: list[Resource] = []
         self._farewells: list[Callable[[], None]] = []
         super().__init__(self.names.app_id(role), **options)

@@ -52,6 +52,8 @@ PAGES_MAX = 16
 PAUSE_FIRST_S = 0.1
 PAUSE_MAX_S = 5.0
 KEY_KEPT_BYTES_MAX = 1_000
+SERVICES = ("kafka", "postgresql", "elasticsearch")
+"""The stores that an agent may wait for."""
 NO_EVENT = "no key, or not the headers of an event"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _log = structlog.get_logger(room="stream")
@@ -101,6 +103,7 @@ async def consume(app: ChronosApp, stream: Any, how: Consumption[T]) -> None:
         InvariantBroken: From the step or the repair; the process ends with exit code 70.
     """
     manual = stream.noack()
+    counted = _Counted(how.agent)
     try:
         async for taken in manual.noack_take(PAGES_MAX, within=how.batch_wait_s):
             for pages in _batches(taken, how.batch_events_max):
@@ -109,12 +112,32 @@ async def consume(app: ChronosApp, stream: Any, how: Consumption[T]) -> None:
                 await _apply(app, records, how)
                 for page in pages:
                     app.acknowledge(page)
-                EVENTS_PROCESSED.labels(how.agent).inc(len(records))
-                BATCH_EVENTS.labels(how.agent).observe(len(records))
-                STEP_SECONDS.labels(how.agent).observe(monotonic() - started_s)
+                counted.batch(len(records), monotonic() - started_s)
     except GivenUp:
         _log.warning("batch_given_up", agent=how.agent)
         app.batch_given_up.set()
+
+
+class _Counted:
+    """The metrics of one agent, there with zeros before anything happens.
+
+    A counter that begins with its first increment hides it: Prometheus sees no increase.
+    """
+
+    def __init__(self, agent: str):
+        self._events = EVENTS_PROCESSED.labels(agent)
+        self._sizes = BATCH_EVENTS.labels(agent)
+        self._seconds = STEP_SECONDS.labels(agent)
+        DEAD_LETTERS.labels(agent)
+        UNDECODABLE.labels(agent)
+        for service in SERVICES:
+            STORE_WAITS.labels(agent, service)
+
+    def batch(self, records: int, seconds: float) -> None:
+        """Counts one batch that was acknowledged."""
+        self._events.inc(records)
+        self._sizes.observe(records)
+        self._seconds.observe(seconds)
 
 
 async def until_answered(app: ChronosApp, who: str, work: Callable[[], Awaitable[R]]) -> R:

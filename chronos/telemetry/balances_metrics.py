@@ -33,7 +33,7 @@ BALANCE_CHANGELOG_RETRIES = Counter(
 )
 COMMIT_TO_TABLE_SECONDS = Histogram(
     "chronos_commit_to_read_model_seconds",
-    "Age of an event when its read model shows it (table, redis).",
+    "Age of an event when its read model shows it (table, redis, entries, accounts).",
     ("read_model",),
     buckets=FOLLOW_SECONDS_BUCKETS,
     registry=REGISTRY,
@@ -41,11 +41,6 @@ COMMIT_TO_TABLE_SECONDS = Histogram(
 GAPS_REPAIRED = Counter(
     "chronos_balance_gaps_repaired_total",
     "Gaps of an account's versions filled from PostgreSQL.",
-    registry=REGISTRY,
-)
-REPAIR_WAITS = Counter(
-    "chronos_balance_repair_waits_total",
-    "Times a repair waited because PostgreSQL did not answer.",
     registry=REGISTRY,
 )
 
@@ -67,6 +62,11 @@ REDIS_REFILLS = Counter(
 )
 REDIS_PENDING = Gauge(
     "chronos_redis_balances_pending", "Balances that wait for Redis.", registry=REGISTRY
+)
+REDIS_BEHIND = Gauge(
+    "chronos_redis_behind",
+    "1 from a failure, a loss or a new assignment until Redis is filled again.",
+    registry=REGISTRY,
 )
 
 # The views.

@@ -14,8 +14,12 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+# A second series for each, which tells when it began; process_start_time_seconds does.
+disable_created_metrics()
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 REGISTRY = CollectorRegistry(auto_describe=True)
@@ -53,6 +57,8 @@ TRANSACTION_SECONDS_BUCKETS = (
     2.5,
     5.0,
 )
+# A read gives up after five seconds.
+POOL_WAIT_SECONDS_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 # The door: HTTP.
@@ -113,7 +119,8 @@ HTTP_CONNECTIONS_REFUSED = Counter(
 # The use case: commands.
 COMMANDS = Counter(
     "chronos_commands_total",
-    "Commands answered, by kind and outcome (booked, refused, replayed, unavailable).",
+    "Commands answered, by kind and outcome (booked, refused, replayed, "
+    "previewed, unavailable).",
     ("command", "outcome"),
     registry=REGISTRY,
 )
@@ -164,13 +171,21 @@ COMMAND_WAIT_SECONDS = Histogram(
 )
 POSTGRES_CONNECTIONS = Gauge(
     "chronos_postgres_connections",
-    "Connections to PostgreSQL by pool (write, read) and state (idle, busy).",
+    "Connections for reads that are open, by pool (reads, keys, journal) and state (idle, "
+    "busy).",
     ("pool", "state"),
+    registry=REGISTRY,
+)
+POSTGRES_POOL_WAIT_SECONDS = Histogram(
+    "chronos_postgres_pool_wait_seconds",
+    "Time that a read waited for a connection of its pool, the opening of a new one included.",
+    ("pool",),
+    buckets=POOL_WAIT_SECONDS_BUCKETS,
     registry=REGISTRY,
 )
 POSTGRES_UNAVAILABLE = Counter(
     "chronos_postgres_unavailable_total",
-    "Times that PostgreSQL did not answer, by cause.",
+    "Transactions that PostgreSQL did not answer, by the fault's name.",
     ("cause",),
     registry=REGISTRY,
 )
@@ -185,10 +200,11 @@ AUTHENTICATIONS = Counter(
 
 # The process.
 PROCESS_READY = Gauge(
-    "chronos_process_ready", "1 while this process answers /readyz with 200.", registry=REGISTRY
+    "chronos_process_ready",
+    "1 while this process would answer /readyz with 200, found out at each scrape.",
+    registry=REGISTRY,
 )
 
-
-def exposition(*registries: CollectorRegistry) -> bytes:
-    """Writes the values of this process, or of the registries given, as Prometheus text."""
-    return b"".join(generate_latest(registry) for registry in registries or (REGISTRY,))
+# A counter that begins with its first increment hides it: Prometheus sees no increase.
+for _cause in ("Unavailable", "DeadlineExceeded"):
+    POSTGRES_UNAVAILABLE.labels(_cause)

@@ -124,7 +124,8 @@ OUTBOX_COMMIT_TO_KAFKA_SECONDS = Histogram(
 )
 OUTBOX_UNPUBLISHED_AGE_SECONDS = Gauge(
     "chronos_outbox_oldest_unpublished_age_seconds",
-    "Age of the oldest outbox row that is not in Kafka yet; 0 without one.",
+    "Age of the oldest outbox row that is not in Kafka yet; 0 without one, absent where this "
+    "process does not own the shard.",
     ("shard",),
     registry=REGISTRY,
 )
@@ -134,9 +135,28 @@ OUTBOX_BACKLOG_ROWS = Gauge(
     ("shard",),
     registry=REGISTRY,
 )
+OUTBOX_TABLE_BYTES = Gauge(
+    "chronos_outbox_table_bytes",
+    "Size on disk of one of the outbox's tables, its indexes included, looked at every few "
+    "seconds.",
+    ("table",),
+    registry=REGISTRY,
+)
+OUTBOX_TABLE_ROWS = Gauge(
+    "chronos_outbox_table_rows",
+    "Rows in one of the outbox's tables, published ones included, by PostgreSQL's statistics.",
+    ("table",),
+    registry=REGISTRY,
+)
+OUTBOX_TABLE_AGE_SECONDS = Gauge(
+    "chronos_outbox_table_age_seconds",
+    "Age of the oldest row in one of the outbox's tables, published or not; 0 in an empty one.",
+    ("table",),
+    registry=REGISTRY,
+)
 RELAY_SHARD_OWNED = Gauge(
     "chronos_relay_shard_owned",
-    "1 where this process holds the shard's lock.",
+    "1 where this process holds the shard's lock, 0 where it does not.",
     ("shard",),
     registry=REGISTRY,
 )
@@ -204,3 +224,7 @@ HOLD_EXPIRY_PASS_AGE_SECONDS = Gauge(
     "them.",
     registry=REGISTRY,
 )
+
+# A counter that begins with its first increment hides it: Prometheus sees no increase.
+for _reason in ("unavailable", "in_progress", "refused", "error", "broken"):
+    HOLD_EXPIRY_FAILURES.labels(_reason)

@@ -221,6 +221,12 @@ class FakePool:
         self._room = asyncio.Semaphore(size)
         self._idle: list[FakeConnection] = []
 
+    def get_size(self) -> int:
+        return self.get_idle_size()
+
+    def get_idle_size(self) -> int:
+        return len(self._idle)
+
     @asynccontextmanager
     async def acquire(self, *, timeout: float) -> AsyncIterator[FakeConnection]:  # noqa: ASYNC109
         async with asyncio.timeout(timeout):

@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from chronos.store import journal_scan, reads
+from chronos.store import journal_scan, outbox_sizes, reads
 from chronos.store import outbox_rotation as rotation
 from chronos.store import outbox_statements as outbox
 from chronos.store.outbox_cursor import Snapshot
@@ -98,6 +98,7 @@ class Statements:
             rotation._CURRENT: lambda _: [(self._postgres.current_table,)],
             rotation._SWITCH: self._switch,
             rotation._LOCK_WAIT: lambda _: "SET",
+            outbox_sizes._SIZES: self._sizes,
         }
         for number in range(TABLES):
             known.update(self._of_table(number))
@@ -385,6 +386,17 @@ class Statements:
 
         self._write(session, lambda _: put(after), lambda: put(before))
         return "UPDATE 1"
+
+    def _sizes(self, _session: Session, shards: int) -> list[Any]:
+        found = []
+        for number, name in enumerate(outbox.TABLES):
+            rows = self._postgres.outbox[number]
+            oldest = [
+                next((one.row.value for one in rows if one.shard == shard), None)
+                for shard in range(shards)
+            ]
+            found.append((name, 8192, len(rows), [value for value in oldest if value]))
+        return found
 
     def _is_published(self, rows: list[Stored]) -> bool:
         checkpoints = self._postgres.checkpoints
