@@ -1,15 +1,18 @@
 """Every setting of Chronos, with its unit and default; the only reader of the environment.
 
-A field `x` is set by the variable `CHRONOS_X`. An unknown `CHRONOS_*` variable is a fault: a
-misspelt setting that is silently ignored is how ledgers lose their guarantees.
+A field `x` is set by the variable `CHRONOS_X`, a secret one also by `CHRONOS_X_FILE`, which
+names the file that it stands in. An unknown `CHRONOS_*` variable is a fault: a misspelt setting
+that is silently ignored is how ledgers lose their guarantees.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
@@ -18,17 +21,17 @@ from chronos import crash_points
 from chronos.errors import SettingFault
 
 PREFIX = "CHRONOS_"
-# Read by the starter before settings exist, by the embedded servers, or by fault tests.
-FOREIGN_NAMES = frozenset(
-    {
-        "CHRONOS_JAVA",
-        "CHRONOS_RUN_AS",
-        "CHRONOS_POSTGRES_BIN",
-        "CHRONOS_WAL_ARCHIVE",
-        "CHRONOS_CACHE_DIR",
-        "CHRONOS_ROLE",
-    }
-)
+FILE_SUFFIX = "_FILE"
+SECRET_FILE_BYTES_MAX = 4096
+# Read by the managed servers or by Faust's own command line, and by no Settings.
+FOREIGN_NAMES: Mapping[str, str] = {
+    "CHRONOS_JAVA": "Java that runs the managed Kafka and Elasticsearch",
+    "CHRONOS_RUN_AS": "account of the managed servers where `chronos up` runs as root",
+    "CHRONOS_POSTGRES_BIN": "folder with PostgreSQL's programs for the managed one",
+    "CHRONOS_WAL_ARCHIVE": "folder in which the managed PostgreSQL keeps its log",
+    "CHRONOS_CACHE_DIR": "folder of the servers that were fetched",
+    "CHRONOS_ROLE": "role of a worker that Faust's own command line starts",
+}
 
 
 def _setting(
@@ -205,23 +208,13 @@ class Settings:
             environment: The variables; the process's own when omitted.
 
         Raises:
-            SettingFault: A variable is unknown, malformed or out of range.
+            SettingFault: A variable is unknown, malformed or out of range, or names a file that
+                cannot be read.
         """
-        environment = os.environ if environment is None else environment
-        known = {PREFIX + f.name.upper(): f for f in dataclasses.fields(cls)}
-        values: dict[str, Any] = {}
-        for name, text in environment.items():
-            if not name.startswith(PREFIX) or name in FOREIGN_NAMES:
-                continue
-            if name not in known:
-                raise SettingFault(
-                    name, "is not a setting of Chronos; `chronos config show` lists them all"
-                )
-            values[known[name].name] = _parse(name, text, known[name])
-        settings = cls(**values)
-        _check_zone(settings.time_zone)
-        _check_crash_point(settings.crash_at)
-        return settings
+        reading = read(os.environ if environment is None else environment)
+        for fault in reading.faults:
+            raise fault
+        return reading.settings
 
     def to_environment(self) -> dict[str, str]:
         """Gives the variables that make an equal `Settings` in a child process."""
@@ -232,13 +225,102 @@ class Settings:
         }
 
 
+class Source(Enum):
+    """Where the value of a setting comes from."""
+
+    DEFAULT = "default"
+    ENVIRONMENT = "environment"
+    FILE = "file"
+    OPTION = "option"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What variables say: the settings, where each comes from, and what cannot be used."""
+
+    settings: Settings
+    sources: Mapping[str, Source]
+    """By field; those that are missing have their default."""
+    faults: tuple[SettingFault, ...]
+    """Of each variable that cannot be used; its setting has the default here."""
+
+
+def read(environment: Mapping[str, str]) -> Reading:
+    """Reads all that can be read of these variables; `Settings` itself takes all or nothing."""
+    known = {PREFIX + f.name.upper(): f for f in dataclasses.fields(Settings)}
+    values: dict[str, Any] = {}
+    sources: dict[str, Source] = {}
+    faults: list[SettingFault] = []
+    for name, text in environment.items():
+        if not name.startswith(PREFIX) or name in FOREIGN_NAMES:
+            continue
+        try:
+            plain, source = _plain_name(name, known)
+            told = _secret_of(name, text, environment) if source is Source.FILE else text
+            values[known[plain].name] = _parse(name, told, known[plain])
+            sources[known[plain].name] = source
+        except SettingFault as fault:
+            faults.append(fault)
+    return Reading(settings=Settings(**values), sources=sources, faults=tuple(faults))
+
+
 def process_environment() -> Mapping[str, str]:
     """Gives the variables of this process, for those who hand them on."""
     return os.environ
 
 
+def nearest_name(name: str) -> str | None:
+    """Gives the variable that was probably meant, when one is near enough."""
+    known = [name.removeprefix(PREFIX) for name in FOREIGN_NAMES]
+    for setting in dataclasses.fields(Settings):
+        known.append(setting.name.upper())
+        if setting.metadata["secret"]:
+            known.append(setting.name.upper() + FILE_SUFFIX)
+    near = difflib.get_close_matches(name.upper().removeprefix(PREFIX), known, n=1)
+    return PREFIX + near[0] if near else None
+
+
+def _plain_name(name: str, known: Mapping[str, dataclasses.Field[Any]]) -> tuple[str, Source]:
+    """Gives the variable whose value is meant, and whether it is there or in a file."""
+    if name in known:
+        return name, Source.ENVIRONMENT
+    plain = name.removesuffix(FILE_SUFFIX)
+    if plain in known and known[plain].metadata["secret"]:
+        return plain, Source.FILE
+    near = nearest_name(name)
+    meant = f"did you mean {near}? " if near else ""
+    raise SettingFault(
+        name, f"is not a setting of Chronos; {meant}`chronos config show` lists them all"
+    )
+
+
+def _secret_of(name: str, path: str, environment: Mapping[str, str]) -> str:
+    """Reads the one line of a secret's file; what it says is never part of a fault."""
+    plain = name.removesuffix(FILE_SUFFIX)
+    if plain in environment:
+        raise SettingFault(name, f"is set, and so is {plain}; set one of them")
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(SECRET_FILE_BYTES_MAX + 1)
+        text = raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingFault(name, f"names {path!r}, which cannot be read ({why})") from error
+    if len(raw) > SECRET_FILE_BYTES_MAX or not text.isprintable() or not text.strip():
+        raise SettingFault(
+            name,
+            f"names {path!r}, which does not hold one line of text of at most "
+            f"{SECRET_FILE_BYTES_MAX} bytes",
+        )
+    return text
+
+
 def _parse(name: str, text: str, setting: dataclasses.Field[Any]) -> Any:
     kind = get_type_hints(Settings)[setting.name]
+    if setting.name == "time_zone":
+        _check_zone(text)
+    if setting.name == "crash_at":
+        _check_crash_point(text)
     if kind is int:
         return _parse_int(name, text, setting)
     if kind is str:

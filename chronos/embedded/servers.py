@@ -30,6 +30,7 @@ from chronos.embedded.redis import ManagedRedis
 from chronos.embedded.report import Report
 from chronos.embedded.supervisor import Plan, Supervisor
 from chronos.embedded.together import together
+from chronos.settings import Settings, read
 
 _FOREIGN_READY_S = 30.0
 _PROBES: Mapping[str, Callable[[str], Awaitable[bool]]] = {
@@ -95,12 +96,20 @@ class ForeignAddresses:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ForeignAddresses:
-        """Reads the four variables that name servers."""
+        """Reads the variables that name servers, or the files with their addresses.
+
+        Raises:
+            SettingFault: A `CHRONOS_*` variable cannot be used.
+        """
+        settings = Settings.from_environment(environment)
+        named = read(environment).sources
         return cls(
-            postgres=environment.get("CHRONOS_POSTGRES_DSN") or None,
-            kafka=environment.get("CHRONOS_KAFKA") or None,
-            redis=environment.get("CHRONOS_REDIS_URL") or None,
-            elasticsearch=environment.get("CHRONOS_ELASTICSEARCH_URL") or None,
+            postgres=settings.postgres_dsn or None,
+            kafka=(settings.kafka or None) if "kafka" in named else None,
+            redis=(settings.redis_url or None) if "redis_url" in named else None,
+            elasticsearch=(
+                (settings.elasticsearch_url or None) if "elasticsearch_url" in named else None
+            ),
         )
 
 

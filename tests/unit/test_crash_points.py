@@ -12,7 +12,7 @@ import pytest
 from chronos.cli.config import settings_table
 from chronos.crash_points import EXIT_CODE, CrashPoint, arm, parse, pass_point
 from chronos.errors import SettingFault
-from chronos.settings import Settings
+from chronos.settings import Settings, read
 from chronos.telemetry import arming
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,14 +68,11 @@ def test_anything_else_is_refused_with_all_that_would_be_taken(text):
 
 
 def test_a_setting_reaches_the_child_and_is_shown():
-    settings = Settings.from_environment({"CHRONOS_CRASH_AT": "after-commit:3"})
+    reading = read({"CHRONOS_CRASH_AT": "after-commit:3"})
+    settings = reading.settings
 
     assert Settings.from_environment(settings.to_environment()) == settings
-    (row,) = (
-        row
-        for row in settings_table(settings, frozenset({"CHRONOS_CRASH_AT"}))
-        if row["variable"] == "CHRONOS_CRASH_AT"
-    )
+    (row,) = (row for row in settings_table(reading) if row["variable"] == "CHRONOS_CRASH_AT")
     assert (row["value"], row["source"]) == ("after-commit:3", "environment")
     assert "fault tests only" in row["meaning"]
     assert all(point in row["meaning"] for point in CrashPoint)
