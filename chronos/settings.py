@@ -256,12 +256,34 @@ def read(environment: Mapping[str, str]) -> Reading:
             continue
         try:
             plain, source = _plain_name(name, known)
-            told = _secret_of(name, text, environment) if source is Source.FILE else text
+            told = _secret_of(name, environment) if source is Source.FILE else text
             values[known[plain].name] = _parse(name, told, known[plain])
             sources[known[plain].name] = source
         except SettingFault as fault:
             faults.append(fault)
     return Reading(settings=Settings(**values), sources=sources, faults=tuple(faults))
+
+
+def read_secret(name: str, path: str) -> str:
+    """Reads the one line of a secret's file; what it says is never part of a fault.
+
+    Raises:
+        SettingFault: It cannot be read, or is not one line of text. Calls the file `name`.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(SECRET_FILE_BYTES_MAX + 1)
+        text = raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingFault(name, f"names {path!r}, which cannot be read ({why})") from error
+    if len(raw) > SECRET_FILE_BYTES_MAX or not text.isprintable() or not text.strip():
+        raise SettingFault(
+            name,
+            f"names {path!r}, which does not hold one line of text of at most "
+            f"{SECRET_FILE_BYTES_MAX} bytes",
+        )
+    return text
 
 
 def process_environment() -> Mapping[str, str]:
@@ -294,25 +316,11 @@ def _plain_name(name: str, known: Mapping[str, dataclasses.Field[Any]]) -> tuple
     )
 
 
-def _secret_of(name: str, path: str, environment: Mapping[str, str]) -> str:
-    """Reads the one line of a secret's file; what it says is never part of a fault."""
+def _secret_of(name: str, environment: Mapping[str, str]) -> str:
     plain = name.removesuffix(FILE_SUFFIX)
     if plain in environment:
         raise SettingFault(name, f"is set, and so is {plain}; set one of them")
-    try:
-        with Path(path).open("rb") as file:
-            raw = file.read(SECRET_FILE_BYTES_MAX + 1)
-        text = raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingFault(name, f"names {path!r}, which cannot be read ({why})") from error
-    if len(raw) > SECRET_FILE_BYTES_MAX or not text.isprintable() or not text.strip():
-        raise SettingFault(
-            name,
-            f"names {path!r}, which does not hold one line of text of at most "
-            f"{SECRET_FILE_BYTES_MAX} bytes",
-        )
-    return text
+    return read_secret(name, environment[name])
 
 
 def _parse(name: str, text: str, setting: dataclasses.Field[Any]) -> Any:

@@ -17,6 +17,7 @@ from chronos.cli.owner import data_option, key_secret_file, owner_dsn
 if TYPE_CHECKING:
     from chronos.store.api_keys import StoredKey
 
+_KEY_ID = re.compile(r"chk_([a-z0-9]{12})_")
 _PRINCIPAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}")
 
 
@@ -33,11 +34,20 @@ def command() -> None:
 @data_option
 @click.option("--principal", required=True, help="Whose key it is: 1-64 of A-Za-z0-9_.:@-")
 @click.option("--scopes", default="read,write", show_default=True, help="read, write, admin.")
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the key there, readable by you alone, and show it not; when a valid key with "
+    "this principal and these scopes stands there, none is made.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def create(*, data: Path | None, principal: str, scopes: str, as_json: bool) -> None:
+def create(
+    *, data: Path | None, principal: str, scopes: str, file: Path | None, as_json: bool
+) -> None:
     """Make a key and show its text, this once."""
     from chronos.auth.keys import new_key, parse_scopes, read_server_secret
     from chronos.auth.principals import is_reserved
+    from chronos.embedded.files import write_atomically
 
     if not _PRINCIPAL.fullmatch(principal):
         raise click.BadParameter("1-64 of A-Za-z0-9_.:@-", param_hint="--principal")
@@ -49,20 +59,47 @@ def create(*, data: Path | None, principal: str, scopes: str, as_json: bool) -> 
         allowed = sorted(parse_scopes(word.strip() for word in scopes.split(",")))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--scopes") from error
-    key = new_key(read_server_secret(key_secret_file(data)))
-    asyncio.run(_add(owner_dsn(data), key.key_id, key.hmac, principal, allowed))
-    if as_json:
-        made = {
-            "key_id": key.key_id,
-            "principal": principal,
-            "scopes": allowed,
-            "key": key.text,
-        }
-        print(json.dumps(made))
+    dsn = owner_dsn(data)
+    kept = None if file is None else _kept(dsn, file, principal, [*map(str, allowed)])
+    if kept is not None:
+        _say(kept, principal, allowed, as_json=as_json, text=None)
         return
-    print(key.text)
-    print(f"key {key.key_id} of {principal} ({', '.join(allowed)})", file=sys.stderr)
-    print("It is shown this once: keep it where only its user can read it.", file=sys.stderr)
+    key = new_key(read_server_secret(key_secret_file(data)))
+    asyncio.run(_add(dsn, key.key_id, key.hmac, principal, allowed))
+    if file is not None:
+        write_atomically(file, key.text + "\n", mode=0o600)
+    text = key.text if file is None else None
+    _say(key.key_id, principal, allowed, as_json=as_json, text=text)
+
+
+def _say(
+    key_id: str, principal: str, scopes: Iterable[str], *, as_json: bool, text: str | None
+) -> None:
+    if as_json:
+        made = {"key_id": key_id, "principal": principal, "scopes": [*scopes]}
+        print(json.dumps(made | ({} if text is None else {"key": text})))
+        return
+    if text is not None:
+        print(text)
+    print(f"key {key_id} of {principal} ({', '.join(scopes)})", file=sys.stderr)
+    if text is not None:
+        print(
+            "It is shown this once: keep it where only its user can read it.", file=sys.stderr
+        )
+
+
+def _kept(dsn: str, file: Path, principal: str, scopes: list[str]) -> str | None:
+    """Gives the id of the key in a file, when the database knows it as one that is wanted."""
+    if not file.exists():
+        return None
+    found = _KEY_ID.match(file.read_text(encoding="utf-8", errors="replace"))
+    if found is None:
+        return None
+    for key in asyncio.run(_list(dsn)):
+        if key.key_id == found[1] and key.revoked_at is None:
+            is_wanted = key.principal == principal and sorted(key.scopes) == scopes
+            return found[1] if is_wanted else None
+    return None
 
 
 @command.command("list")

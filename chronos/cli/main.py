@@ -71,6 +71,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "schemas": ("schemas", "print or write what consumers of the topics rely on"),
         "api": ("api", "run the command API"),
         "worker": ("worker", "run one Faust worker: relay, balances or mirror"),
+        "secrets": ("secret_files", "make the secrets of docker-compose.yml"),
     },
 }
 COMMANDS = {name: one for section in SECTIONS.values() for name, one in section.items()}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import click
 
 from chronos.cli.owner import data_option, owner_dsn
+from chronos.errors import SettingFault
+from chronos.settings import read_secret
 
 
 @click.group()
@@ -21,19 +25,33 @@ def command() -> None:
 
 @command.command()
 @data_option
+@click.option(
+    "--sign-in",
+    "sign_ins",
+    multiple=True,
+    metavar="FILE",
+    help="File with the address by which a process signs in, as its CHRONOS_POSTGRES_DSN_FILE "
+    "names it: the role in it gets the password in it. Once for each role.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def up(*, data: Path | None, as_json: bool) -> None:
-    """Apply the migrations that the database lacks."""
-    from chronos.store import migrate
+def up(*, data: Path | None, sign_ins: tuple[str, ...], as_json: bool) -> None:
+    """Apply the migrations that the database lacks, and set passwords of its roles."""
+    from chronos.store import migrate, roles
 
+    passwords = _passwords(sign_ins)
     applied = asyncio.run(migrate.migrate(owner_dsn(data)))
+    if passwords:
+        asyncio.run(roles.set_passwords(owner_dsn(data), passwords))
     if as_json:
-        print(json.dumps({"applied": [{"number": m.number, "name": m.name} for m in applied]}))
+        made = [{"number": m.number, "name": m.name} for m in applied]
+        print(json.dumps({"applied": made, "sign_ins": [*passwords]}))
         return
     for migration in applied:
         print(f"applied {migration.number:04} {migration.name}")
     if not applied:
         print("nothing to apply: the schema is up to date")
+    for role in passwords:
+        print(f"{role} signs in by its address from now on")
 
 
 @command.command()
@@ -58,3 +76,26 @@ def status(*, data: Path | None, as_json: bool) -> None:
     for state in states:
         at = state.applied_at.isoformat(timespec="seconds") if state.applied_at else "not yet"
         print(f"{state.number:04}  {state.name:<16} {at}")
+
+
+def _passwords(files: Iterable[str]) -> dict[str, str]:
+    """Reads the password of each role; refuses before anything is changed."""
+    from chronos.store import roles
+
+    found: dict[str, str] = {}
+    for file in files:
+        try:
+            parts = urlsplit(read_secret("--sign-in", file))
+        except ValueError as error:
+            raise SettingFault("--sign-in", f"{file} holds no address") from error
+        role, password = unquote(parts.username or ""), unquote(parts.password or "")
+        if role not in roles.LOGIN_ROLES or not password:
+            raise SettingFault(
+                "--sign-in",
+                f"{file} does not hold postgresql://ROLE:PASSWORD@HOST:PORT/DATABASE, with one "
+                f"of {', '.join(roles.LOGIN_ROLES)} and its password",
+            )
+        if role in found:
+            raise SettingFault("--sign-in", f"{file} names {role}, and so does another file")
+        found[role] = password
+    return found

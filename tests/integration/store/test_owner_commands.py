@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
+import asyncpg
 import pytest
 from click.testing import CliRunner
 
 from chronos.cli import keys, migrate
+from chronos.errors import SettingFault
+from chronos.store import roles
 from chronos.store.migrate import schema_number
+from tests.databases import PASSWORD
 
 
 @pytest.fixture
@@ -69,3 +74,95 @@ def test_a_key_is_made_listed_and_revoked(run, database):
 )
 def test_a_key_that_cannot_be_is_refused_as_misuse(run, words):
     assert run("postgresql://nobody@127.0.0.1:1/none", keys, *words).exit_code == 2
+
+
+@pytest.fixture
+def sign_in(tmp_path):
+    """Writes the file of a process's address."""
+
+    def write(dsn: str, name: str) -> str:
+        path = tmp_path / name
+        path.write_text(dsn + "\n", encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_roles_get_the_passwords_of_the_addresses(run, database, empty_database, sign_in):
+    # Roles belong to the cluster: the passwords are those that all tests use.
+    given = (database.writer_dsn, database.relay_dsn, database.reader_dsn)
+    files = [sign_in(dsn, f"{number}.dsn") for number, dsn in enumerate(given)]
+    options = [word for file in files for word in ("--sign-in", file)]
+
+    told = run(empty_database, migrate, "up", "--json", *options)
+    again = run(empty_database, migrate, "up", *options)
+
+    assert json.loads(told.stdout)["sign_ins"] == [*roles.LOGIN_ROLES]
+    assert [*json.loads(told.stdout)["applied"]]
+    assert "chronos_relay signs in by its address from now on" in again.stdout
+    for role in roles.LOGIN_ROLES:
+        dsn = roles.role_dsn(empty_database, role, PASSWORD)
+        assert asyncio.run(_signed_in_as(dsn)) == role
+
+
+async def _signed_in_as(dsn: str) -> str:
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        return await connection.fetchval("SELECT current_user")
+    finally:
+        await connection.close(timeout=5)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://chronos_owner:geheim@127.0.0.1:1/none",
+        "postgresql://chronos_writer@127.0.0.1:1/none",
+        "postgresql://127.0.0.1:1/none",
+        "postgresql://[geheim",
+        "geheim",
+    ],
+)
+def test_a_file_that_names_no_role_is_refused_before_anything_is_done(run, sign_in, dsn):
+    refused = run(
+        "postgresql://nobody@127.0.0.1:1/none", migrate, "up", "--sign-in", sign_in(dsn, "dsn")
+    )
+
+    assert isinstance(refused.exception, SettingFault)
+    assert "--sign-in" in str(refused.exception)
+    assert "geheim" not in str(refused.exception)
+
+
+def test_two_files_with_one_role_are_refused(run, sign_in):
+    dsn = "postgresql://chronos_writer:geheim@127.0.0.1:1/none"
+    files = ("--sign-in", sign_in(dsn, "a"), "--sign-in", sign_in(dsn, "b"))
+
+    refused = run("postgresql://nobody@127.0.0.1:1/none", migrate, "up", *files)
+
+    assert "so does another file" in str(refused.exception)
+
+
+def test_a_key_is_kept_in_a_file_and_made_anew_only_when_it_is_void(run, database, tmp_path):
+    path = tmp_path / "load.key"
+    words = ("create", "--principal", "load", "--scopes", "write,read", "--file", str(path))
+
+    def make(*more: str) -> tuple[str, str]:
+        told = run(database.owner_dsn, keys, *words, "--json", *more)
+        assert told.exit_code == 0
+        assert path.read_text().strip() not in told.stdout
+        return json.loads(told.stdout)["key_id"], path.read_text()
+
+    first, again = make(), make()
+    other = make("--scopes", "read")
+    run(database.owner_dsn, keys, "revoke", other[0])
+    after_revoked = make("--scopes", "read")
+    path.write_text("chk_nonsense")
+    after_nonsense = make()
+
+    assert first == again
+    assert first[1].startswith(f"chk_{first[0]}_")
+    assert path.stat().st_mode & 0o777 == 0o600
+    made = [first, other, after_revoked, after_nonsense]
+    assert len(set(made)) == 4
+    listed = json.loads(run(database.owner_dsn, keys, "list", "--json").stdout)["keys"]
+    assert {key["key_id"] for key in listed} == {key_id for key_id, _ in made}
