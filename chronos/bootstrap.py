@@ -47,6 +47,7 @@ _TEST_NAMES = (
     "mypy",
     "pytest",
     "pytest-asyncio",
+    "pytest-xdist",
     "ruff",
     "schemathesis",
 )
