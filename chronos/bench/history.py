@@ -1,8 +1,9 @@
 """Reads of accounts with a short and a long history, through HTTP: does the time grow?
 
-One connection, one request after the other: what is measured is the time of an answer, not how
-many there are a second. The accounts are asked in turn, so that a busy moment of the machine
-meets all of them. The moments asked for are drawn from the middle third of an account's life.
+With one connection one request comes after the other: what is measured is the time of an
+answer, not how many there are a second. The accounts are asked in turn, so that a busy moment
+of the machine meets all of them. The moments asked for are drawn from the middle third of an
+account's life.
 
 At the end the longest account is stated whole, in both forms, while the memory of the API's
 process is watched.
@@ -10,35 +11,36 @@ process is watched.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
 import aiohttp
 import msgspec
+from msgspec import structs
 
 from chronos.audit.verify import verify
-from chronos.bench.answers import AnswerCutter
+from chronos.bench.driving import run_load
+from chronos.bench.load import Door, LoadPlan, Reads
 from chronos.bench.long_accounts import EVENTS_A_DAY, LongAccount, fill
 from chronos.bench.report import BenchFault, Report, Start
-from chronos.bench.tally import percentile_ms
 from chronos.client.doors import Doors
 from chronos.clock import Clock
 from chronos.store.bulk import open_bulk
 from chronos.wire.codec import format_instant
 
-WARM_UP_REQUESTS: Final = 50
+TURNS: Final = 500
+"""Rounds over the accounts, each with moments of its own, before the load repeats itself."""
 PAGE_LINES: Final = 50
 SEED: Final = 1
-_ANSWER_DEADLINE_S: Final = 30.0
+_ANY: Final = ""
 _STREAM_DEADLINE_S: Final = 900.0
 _WATCH_EVERY_S: Final = 0.25
-_READ_BYTES: Final = 1 << 16
 _RESIDENT = re.compile(rb"^process_resident_memory_bytes ([0-9.e+]+)$", re.MULTILINE)
 
 Paths = Callable[[LongAccount, random.Random], str]
@@ -53,11 +55,6 @@ class Side(Protocol):
         ...
 
     @property
-    def port(self) -> int:
-        """Its port on this machine."""
-        ...
-
-    @property
     def postgres_dsn(self) -> str:
         """The journal, as its owner sees it."""
         ...
@@ -69,8 +66,11 @@ class HistoryPlan:
 
     events: tuple[int, ...]
     """Lengths of the accounts, ascending."""
-    requests: int
-    """Counted requests of each read of each account."""
+    seconds: float
+    """Counted, for each kind of read."""
+    warm_up_s: float
+    connections: int
+    rate: float | None
 
 
 class ReadFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +78,7 @@ class ReadFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     read: str
     events: int
+    answers: int
     p50_ms: float
     p99_ms: float
     max_ms: float
@@ -101,6 +102,8 @@ class HistoryReport(Report, frozen=True, kw_only=True):
     growth: dict[str, float]
     """Of each read: the median on the longest account by that on the shortest."""
     streams: tuple[StreamFigures, ...]
+    failures: dict[str, int]
+    """Everything that a healthy run has none of, by what it is."""
 
 
 async def measure_history(
@@ -109,7 +112,7 @@ async def measure_history(
     """Fills the accounts, proves the journal, and measures each read on each account.
 
     Raises:
-        BenchFault: The journal is not proved, or an answer was not what it must be.
+        BenchFault: The journal is not proved, or the driver failed.
     """
     start = Start(clock)
     async with open_bulk(side.postgres_dsn) as bulk:
@@ -118,9 +121,13 @@ async def measure_history(
     say(proof.lines()[0])
     if not proof.is_clean:
         raise BenchFault("The journal is not what it must be: these figures mean nothing.")
-    reads = []
+    reads: list[ReadFigures] = []
+    troubles: Counter[str] = Counter()
     for name, path in _reads(clock).items():
-        for figures in await _measure(side, name, path, accounts, plan.requests):
+        result = await run_load(_load(side, plan, path, accounts))
+        troubles.update(result.troubles)
+        for account, group in zip(accounts, result.groups, strict=True):
+            figures = ReadFigures(read=name, events=account.events, **structs.asdict(group))
             reads.append(figures)
             say(_line(figures))
     head = await start.head(
@@ -128,9 +135,11 @@ async def measure_history(
         "reads of accounts by the length of their history, over HTTP",
         postgres_dsn=side.postgres_dsn,
         settings={
-            "requests": plan.requests,
-            "warm_up_requests": WARM_UP_REQUESTS,
-            "connections": 1,
+            "loop": "closed" if plan.rate is None else "open",
+            "rate": plan.rate,
+            "connections": plan.connections,
+            "seconds": plan.seconds,
+            "warm_up_s": plan.warm_up_s,
             "page_lines": PAGE_LINES,
             "events_a_day": EVENTS_A_DAY,
         },
@@ -140,6 +149,7 @@ async def measure_history(
         reads=tuple(reads),
         growth=_growth(reads),
         streams=tuple([await _stream(side, form, accounts[-1]) for form in ("json", "csv")]),
+        failures=dict(troubles),
     )
 
 
@@ -167,58 +177,22 @@ def _reads(clock: Clock) -> dict[str, Paths]:
     }
 
 
-async def _measure(
-    side: Side, name: str, path: Paths, accounts: Sequence[LongAccount], requests: int
-) -> list[ReadFigures]:
+def _load(
+    side: Side, plan: HistoryPlan, path: Paths, accounts: Sequence[LongAccount]
+) -> LoadPlan:
     chance = random.Random(SEED)  # noqa: S311 - repeatable chance, not secrets
-    rounds = WARM_UP_REQUESTS + requests
-    paths = (path(account, chance) for _ in range(rounds) for account in accounts)
-    async with asyncio.timeout(_ANSWER_DEADLINE_S * (1 + rounds * len(accounts) / 100)):
-        taken_ns = [taken async for taken in _ask_each(side, paths)]
-    counted = taken_ns[WARM_UP_REQUESTS * len(accounts) :]
-    return [
-        _figures(name, account, counted[place :: len(accounts)])
-        for place, account in enumerate(accounts)
-    ]
-
-
-def _figures(name: str, account: LongAccount, taken_ns: list[int]) -> ReadFigures:
-    ordered = sorted(taken_ns)
-    return ReadFigures(
-        read=name,
-        events=account.events,
-        p50_ms=percentile_ms(ordered, 50),
-        p99_ms=percentile_ms(ordered, 99),
-        max_ms=percentile_ms(ordered, 100),
+    paths = tuple(
+        f"/v1/accounts/{path(account, chance)}" for _ in range(TURNS) for account in accounts
     )
-
-
-async def _ask_each(side: Side, paths: Iterator[str]) -> AsyncIterator[int]:
-    """Asks for one path after the other; gives the nanoseconds that each answer took."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", side.port)
-    cutter = AnswerCutter()
-    try:
-        for path in paths:
-            started_ns = time.perf_counter_ns()
-            writer.write(_request(side, path))
-            statuses: tuple[int, ...] = ()
-            while not statuses:
-                statuses = cutter.feed(await reader.read(_READ_BYTES))
-                if reader.at_eof():
-                    raise BenchFault("The command endpoint closed the connection.")
-            taken_ns = time.perf_counter_ns() - started_ns
-            if statuses != (200,):
-                raise BenchFault(f"GET /v1/accounts/{path} was answered with {statuses}.")
-            yield taken_ns
-    finally:
-        writer.close()
-
-
-def _request(side: Side, path: str) -> bytes:
-    return (
-        f"GET /v1/accounts/{path} HTTP/1.1\r\nHost: 127.0.0.1:{side.port}\r\n"
-        f"Authorization: Bearer {side.doors.api_key}\r\n\r\n"
-    ).encode()
+    return LoadPlan(
+        doors=(Door.at(side.doors.command),),
+        api_key=side.doors.api_key,
+        work=Reads(paths=(paths,), mark=_ANY, groups=len(accounts)),
+        connections=plan.connections,
+        warm_up_s=plan.warm_up_s,
+        seconds=plan.seconds,
+        rate=plan.rate,
+    )
 
 
 async def _stream(side: Side, form: str, account: LongAccount) -> StreamFigures:
@@ -259,7 +233,7 @@ def _growth(reads: list[ReadFigures]) -> dict[str, float]:
     medians: dict[str, list[float]] = {}
     for figures in reads:
         medians.setdefault(figures.read, []).append(figures.p50_ms)
-    return {name: round(found[-1] / found[0], 2) for name, found in medians.items()}
+    return {name: round(found[-1] / (found[0] or 1), 2) for name, found in medians.items()}
 
 
 def _line(figures: ReadFigures) -> str:

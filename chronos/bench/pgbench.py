@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from chronos.bench.stack import WriteSide
+from chronos.bench.stack import Side
+from chronos.embedded.postgres import find_programs
 from chronos.embedded.process import Command, run_to_end
 from chronos.errors import EmbeddedFault
 
-SCALE = 10
-CLIENTS = 16
-THREADS = 2
-DATABASE = "pgbench"
-_INIT_DEADLINE_S = 300.0
-_MARGIN_S = 60.0
+SCALE: Final = 10
+CLIENTS: Final = 16
+THREADS: Final = 2
+DATABASE: Final = "chronos_pgbench"
+_INIT_DEADLINE_S: Final = 300.0
+_MARGIN_S: Final = 60.0
 _TPS = re.compile(r"tps = ([0-9.]+) \(without initial connection time\)")
 _LATENCY = re.compile(r"latency average = ([0-9.]+) ms")
 
@@ -31,10 +35,11 @@ class PgbenchResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pgbench:
-    """Runs pgbench against the PostgreSQL of a write side."""
+    """Runs pgbench against the PostgreSQL of what is measured."""
 
-    def __init__(self, side: WriteSide) -> None:
+    def __init__(self, side: Side) -> None:
         self._side = side
+        self._programs = find_programs(side.machine)
         parts = urlsplit(side.postgres_dsn)
         self._connection = {
             "PGHOST": parts.hostname or "",
@@ -49,6 +54,7 @@ class Pgbench:
         Raises:
             EmbeddedFault: pgbench is not there, or failed.
         """
+        await self.drop()
         await self._run("createdb", DATABASE, deadline_s=_INIT_DEADLINE_S)
         await self._run(
             "pgbench", "-i", "-q", "-s", str(SCALE), DATABASE, deadline_s=_INIT_DEADLINE_S
@@ -67,12 +73,35 @@ class Pgbench:
             raise EmbeddedFault(f"pgbench said no figures: {said[-300:]}")
         return PgbenchResult(per_second=float(tps[1]), average_ms=float(latency[1]))
 
+    async def drop(self) -> None:
+        """Removes its database.
+
+        Raises:
+            EmbeddedFault: Somebody still uses it.
+        """
+        await self._run("dropdb", "--if-exists", DATABASE, deadline_s=_INIT_DEADLINE_S)
+
     async def _run(self, program: str, *words: str, deadline_s: float) -> str:
         side = self._side
         command = Command(
-            argv=(str(side.programs / program), *words),
+            argv=(str(self._programs / program), *words),
             environment={"PATH": side.machine.path, "LC_ALL": "C", **self._connection},
-            folder=side.folder.path,
-            log=side.folder.log / "pgbench.log",
+            folder=side.log,
+            log=side.log / "pgbench.log",
         )
         return await run_to_end(command, purpose=program, deadline_s=deadline_s)
+
+
+@asynccontextmanager
+async def pgbench_beside(side: Side) -> AsyncIterator[Pgbench]:
+    """Gives pgbench with a filled database, which is dropped again at the end.
+
+    Raises:
+        EmbeddedFault: pgbench is not there, or failed.
+    """
+    yard = Pgbench(side)
+    await yard.prepare()
+    try:
+        yield yard
+    finally:
+        await yard.drop()

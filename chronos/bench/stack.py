@@ -1,7 +1,8 @@
-"""PostgreSQL and the command API alone, for measurements of the write side.
+"""Only those parts of Chronos that a measurement is about, on servers of their own.
 
-The same pieces that `chronos up` uses, without Kafka, the workers, Redis and Elasticsearch: the
-write side needs none of them, and on a small machine they would be measured too.
+The same pieces that `chronos up` uses. The write side needs neither Kafka, the workers, Redis
+nor Elasticsearch, reads of balances need no Elasticsearch: on a small machine whatever runs is
+measured too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chronos.assembly.processes import Crew, url
 from chronos.auth.keys import new_key, read_server_secret
@@ -19,37 +21,57 @@ from chronos.embedded.folder import DataFolder, FolderLock
 from chronos.embedded.machine import Machine
 from chronos.embedded.passwords import Passwords, keep_key_secret
 from chronos.embedded.ports import Ports, choose_ports
-from chronos.embedded.postgres import ManagedPostgres, find_programs
 from chronos.embedded.report import Report
-from chronos.embedded.supervisor import Plan, Supervisor
+from chronos.embedded.servers import ForeignAddresses, Servers
+from chronos.embedded.supervisor import Supervisor
 from chronos.settings import Settings
 from chronos.store import migrate, roles
 from chronos.store.api_keys import open_key_office
+from chronos.stream.topics import ensure_topics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WriteSide:
-    """A running write side."""
+class Parts:
+    """What of Chronos runs."""
+
+    api_processes: int = 1
+    writer_lanes: int = 1
+    workers: int = 0
+    """Balances workers; with any of them a relay, Kafka and Redis."""
+
+    @property
+    def servers(self) -> frozenset[str]:
+        """Names the servers that these parts need."""
+        return frozenset({"postgres", "kafka", "redis"} if self.workers else {"postgres"})
+
+    @property
+    def processes(self) -> frozenset[str]:
+        """Names the kinds of processes that run."""
+        return frozenset({"api", "relay", "balances"} if self.workers else {"api"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What is measured: a Chronos that runs, started for it or given."""
 
     doors: Doors
-    port: int
-    postgres_dsn: str
-    programs: Path
-    """Folder with PostgreSQL's own programs, `pgbench` among them."""
+    queries: tuple[str, ...] = ()
+    """Base addresses of the balances workers."""
+    partitions: int = 0
+    postgres_dsn: str = ""
+    """The journal, as its owner sees it; empty: out of reach."""
     machine: Machine
-    folder: DataFolder
+    log: Path
+    """Folder for what programs say that are run beside it."""
+    facts: Mapping[str, Any]
+    """What a report tells of it among its settings."""
 
 
 @asynccontextmanager
-async def write_side(
-    folder: Path,
-    *,
-    environment: Mapping[str, str],
-    report: Report,
-    api_processes: int,
-    writer_lanes: int,
-) -> AsyncIterator[WriteSide]:
-    """Runs PostgreSQL and the command API on a data folder.
+async def started_side(
+    folder: Path, parts: Parts, *, environment: Mapping[str, str], report: Report
+) -> AsyncIterator[Side]:
+    """Runs the parts on a data folder.
 
     Raises:
         ChronosError: One of them could not be started.
@@ -65,57 +87,86 @@ async def write_side(
         ports = choose_ports(data.run / "ports.json", 0)
         passwords = Passwords.kept(data.run / "secrets.json")
         keep_key_secret(data.key_secret)
-        postgres = ManagedPostgres(machine, data, ports.postgres, passwords.owner)
-        settings = dataclasses.replace(
-            _settings(data, ports, postgres.address),
-            api_processes=api_processes,
-            writer_lanes=writer_lanes,
+        servers = Servers(
+            machine=machine,
+            folder=data,
+            ports=ports,
+            passwords=passwords,
+            foreign=ForeignAddresses(),
+            report=report,
+            only=parts.servers,
         )
         crew = Crew(
             folder=data,
             ports=ports,
             passwords=passwords,
-            settings=settings,
-            balances=0,
+            settings=_settings(data, ports, servers, parts),
+            balances=parts.workers,
             environment=environment,
         )
         supervisor = Supervisor(data, report, lock_fd=lock.fd)
         await stack.enter_async_context(supervisor)
-        await supervisor.start(_postgres_plan(postgres))
-        await migrate.migrate(postgres.address)
-        await roles.set_passwords(postgres.address, {roles.WRITER: passwords.writer})
-        await supervisor.start(next(plan for plan in crew.plans() if plan.name == "api"))
-        door = url(ports.api)
-        yield WriteSide(
-            doors=Doors(command=door, query=door, api_key=await _key(settings)),
-            port=ports.api,
-            postgres_dsn=postgres.address,
-            programs=find_programs(machine),
-            machine=machine,
-            folder=data,
+        await servers.start(supervisor)
+        await _prepare(crew)
+        wanted = parts.processes
+        await supervisor.start_together(
+            plan for plan in crew.plans() if plan.name.partition("-")[0] in wanted
         )
+        yield await _side(crew, machine, parts)
 
 
-def _postgres_plan(postgres: ManagedPostgres) -> Plan:
-    return Plan(
-        name=postgres.name,
-        command=postgres.command,
-        probe=postgres.probe,
-        ready_s=postgres.ready_s,
+async def _side(crew: Crew, machine: Machine, parts: Parts) -> Side:
+    settings, ports = crew.settings, crew.ports
+    door = url(ports.api)
+    queries = tuple(url(ports.balances + slot) for slot in range(parts.workers))
+    return Side(
+        doors=Doors(
+            command=door, query=next(iter(queries), door), api_key=await _key(settings)
+        ),
+        queries=queries,
+        partitions=settings.partitions,
+        postgres_dsn=settings.postgres_dsn,
+        machine=machine,
+        log=crew.folder.log,
+        facts=dataclasses.asdict(parts),
     )
 
 
-def _settings(data: DataFolder, ports: Ports, dsn: str) -> Settings:
-    return dataclasses.replace(
+def _settings(data: DataFolder, ports: Ports, servers: Servers, parts: Parts) -> Settings:
+    settings = dataclasses.replace(
         Settings.from_environment(),
-        postgres_dsn=dsn,
+        postgres_dsn=servers.address("postgres"),
         key_secret_file=data.key_secret,
         data_dir=data.path,
         state_dir=data.state,
+        api_processes=parts.api_processes,
+        writer_lanes=parts.writer_lanes,
         api_port=ports.api,
         admin_port=ports.admin,
         grpc_port=ports.grpc,
+        relay_port=ports.relay,
+        balances_port=ports.balances,
     )
+    if not parts.workers:
+        return settings
+    return dataclasses.replace(
+        settings, kafka=servers.address("kafka"), redis_url=servers.address("redis")
+    )
+
+
+async def _prepare(crew: Crew) -> None:
+    settings, passwords = crew.settings, crew.passwords
+    await migrate.migrate(settings.postgres_dsn)
+    await roles.set_passwords(
+        settings.postgres_dsn,
+        {
+            roles.WRITER: passwords.writer,
+            roles.RELAY: passwords.relay,
+            roles.READER: passwords.reader,
+        },
+    )
+    if crew.balances:
+        await ensure_topics(settings)
 
 
 async def _key(settings: Settings) -> str:

@@ -1,59 +1,190 @@
-"""`chronos bench transfers`, `history` and `rebuild`: how fast, and on what."""
+"""`chronos bench`: how fast, and on what.
+
+Loads from outside: `transfers`, `batches`, `balance` and `history`; and `rebuild`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from chronos.assembly.servers_only import servers_on
 from chronos.audit.fill_from_topic import Source
+from chronos.bench.balance import BalancePlan, Origin, measure_balance
 from chronos.bench.history import HistoryPlan, HistoryReport, measure_history
 from chronos.bench.rebuilding import RebuildPlan, RebuildReport, measure_rebuild
-from chronos.bench.stack import write_side
-from chronos.bench.transfers import TransfersPlan, TransfersReport, measure_transfers
+from chronos.bench.rounds import Load, LoadReport
+from chronos.bench.skew import Skew
+from chronos.bench.stack import Parts, started_side
+from chronos.bench.transfers import TransfersPlan, measure_transfers
 from chronos.cli.bench_options import bench_folder, bench_options, end
+from chronos.cli.bench_target import Target, side_of, target_options
 from chronos.cli.show import print_fields, print_table
 from chronos.cli.up import ENVIRONMENT, quiet_libraries
 from chronos.clock import SystemClock
 from chronos.embedded.folder import DataFolder
 from chronos.embedded.report import Screen
 
+_R = TypeVar("_R")
 
-@click.group(name="bench")
-def command() -> None:
-    """Measure."""
+_LOAD = ("seconds", "warm_up_s", "connections", "rate", "accounts", "skew", "rounds")
 
-
-@command.command()
-@bench_options(
-    "seconds", "warm_up_s", "connections", "rate", "accounts", "rounds", "against", "file"
-)
-@click.option(
+_api_processes = click.option(
     "--api-processes",
     default=min(2, len(os.sched_getaffinity(0))),
     show_default=True,
     type=click.IntRange(1, 60),
+    help="Of the command endpoint that is started.",
 )
-@click.option(
+_writer_lanes = click.option(
     "--writer-lanes",
     default=1,
     show_default=True,
     type=click.IntRange(1, 16),
     help="Connections that commit at once in each API process; fewer make larger batches.",
 )
+
+
+@click.group(name="bench")
+def command() -> None:
+    """Measure; without an address, on servers of its own that are gone afterwards.
+
+    Exits 1 when not every answer was a success.
+    """
+
+
+@command.command()
+@bench_options(*_LOAD, "against", "file")
+@_api_processes
+@_writer_lanes
+@target_options
 def transfers(*, against: str | None, file: Path | None, **options: Any) -> None:
-    """Measure single transfers over HTTP on a PostgreSQL and API of their own."""
-    plan = TransfersPlan(against_pgbench=against == "pgbench", **options)
+    """Measure single transfers over HTTP."""
+    plan = TransfersPlan(load=_load(options), is_against_pgbench=against is not None)
+    _run_transfers(plan, file, options)
+
+
+@command.command()
+@bench_options(*_LOAD, "against", "file", connections=8)
+@click.option(
+    "--batch",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Transfers in one request.",
+)
+@click.option("--atomic", is_flag=True, help="Each batch is done whole or not at all.")
+@_api_processes
+@_writer_lanes
+@target_options
+def batches(
+    *, against: str | None, file: Path | None, batch: int, atomic: bool, **options: Any
+) -> None:
+    """Measure batches of transfers over HTTP; what is counted is transfers."""
+    plan = TransfersPlan(
+        load=_load(options),
+        batch=batch,
+        is_atomic=atomic,
+        is_against_pgbench=against is not None,
+    )
+    _run_transfers(plan, file, options)
+
+
+@command.command()
+@bench_options(*_LOAD, "file")
+@click.option(
+    "--from",
+    "origin",
+    type=click.Choice([one.value for one in Origin]),
+    default=Origin.TABLE.value,
+    show_default=True,
+    help="The workers' table, Redis through a worker that does not keep the account, or the "
+    "command endpoint from PostgreSQL.",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 30),
+    help="Balances workers that are asked.",
+)
+@click.option(
+    "--api-processes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 60),
+    help="Of the command endpoint that is started.",
+)
+@target_options
+def balance(*, origin: str, workers: int, file: Path | None, **options: Any) -> None:
+    """Measure reads of balances over HTTP."""
+    plan = BalancePlan(
+        load=_load(options),
+        origin=Origin(origin),
+        workers=workers,
+        api_processes=options["api_processes"],
+    )
+
+    async def measured(folder: Path, screen: Screen) -> LoadReport:
+        async with side_of(_target(options), plan.parts, folder, report=screen) as side:
+            return await measure_balance(side, plan, clock=SystemClock(), say=screen.say)
+
+    _show_load(_on_folder(measured), file)
+
+
+def _run_transfers(plan: TransfersPlan, file: Path | None, options: dict[str, Any]) -> None:
+    parts = Parts(api_processes=options["api_processes"], writer_lanes=options["writer_lanes"])
+
+    async def measured(folder: Path, screen: Screen) -> LoadReport:
+        async with side_of(_target(options), parts, folder, report=screen) as side:
+            return await measure_transfers(side, plan, clock=SystemClock(), say=screen.say)
+
+    _show_load(_on_folder(measured), file)
+
+
+def _load(options: dict[str, Any]) -> Load:
+    facts = {name: options[name] for name in _LOAD}
+    return Load(**{**facts, "skew": Skew(options["skew"])})
+
+
+def _target(options: dict[str, Any]) -> Target:
+    return Target(data=options["data"], api=options["api"], queries=options["queries"])
+
+
+def _on_folder(measured: Callable[[Path, Screen], Coroutine[Any, Any, _R]]) -> _R:
+    """Measures with a folder of one's own, and news on the screen."""
     quiet_libraries()
+
+    async def work(folder: Path) -> _R:
+        with Screen() as screen:
+            return await measured(folder, screen)
+
     with bench_folder() as folder:
-        report = asyncio.run(_measure(plan, folder))
-    _show(report)
-    end(report, file)
+        return asyncio.run(work(folder))
+
+
+def _show_load(report: LoadReport, file: Path | None) -> None:
+    answers = {"p50": report.p50_ms, "p95": report.p95_ms, "p99": report.p99_ms}
+    latencies = ", ".join(f"{name} {value:.1f} ms" for name, value in answers.items())
+    fields: list[tuple[str, object]] = [
+        (f"{report.unit} a second", f"{report.per_second:,.0f}"),
+        ("latency", f"{latencies}, max {report.max_ms:.1f} ms"),
+        ("load driver", f"{report.driver_share:.2f} of a processor"),
+    ]
+    if report.pgbench_per_second is not None:
+        fields += [
+            ("pgbench a second", f"{report.pgbench_per_second:,.0f} (TPC-B, 16 clients)"),
+            ("ratio", f"{report.ratio:.2f}"),
+        ]
+    print()
+    print_fields(fields)
+    end(report, file, report.troubles)
 
 
 class _Lengths(click.ParamType):
@@ -84,30 +215,23 @@ class _Lengths(click.ParamType):
     show_default=True,
     help="Lengths of the accounts.",
 )
-@click.option(
-    "--requests",
-    default=500,
-    show_default=True,
-    type=click.IntRange(1, 100_000),
-    help="Counted, for each read of each account.",
-)
-@bench_options("file")
-def history(*, events: tuple[int, ...], requests: int, file: Path | None) -> None:
-    """Measure whether reads take longer on an account with a long history."""
-    plan = HistoryPlan(events=events, requests=requests)
-    quiet_libraries()
-    with bench_folder() as folder:
-        report = asyncio.run(_measure_history(plan, folder))
-    _show_history(report)
-    end(report, file)
+@bench_options(*_LOAD[:4], "file", seconds=3.0, warm_up_s=0.5, connections=1)
+def history(*, file: Path | None, **options: Any) -> None:
+    """Measure whether reads take longer on an account with a long history.
 
+    The seconds are those of each kind of read, in which all accounts are read in turn.
+    """
+    plan = HistoryPlan(**options)
 
-async def _measure_history(plan: HistoryPlan, folder: Path) -> HistoryReport:
-    with Screen() as screen:
-        async with write_side(
-            folder, environment=ENVIRONMENT, report=screen, api_processes=1, writer_lanes=1
+    async def measured(folder: Path, screen: Screen) -> HistoryReport:
+        async with started_side(
+            folder, Parts(), environment=ENVIRONMENT, report=screen
         ) as side:
             return await measure_history(side, plan, clock=SystemClock(), say=screen.say)
+
+    report = _on_folder(measured)
+    _show_history(report)
+    end(report, file, report.failures)
 
 
 def _show_history(report: HistoryReport) -> None:
@@ -154,10 +278,13 @@ def _show_history(report: HistoryReport) -> None:
 @bench_options("file")
 def rebuild(*, events: int, source: str, file: Path | None) -> None:
     """Measure how fast everything after PostgreSQL is made anew from the journal."""
-    quiet_libraries()
     plan = RebuildPlan(events=events, source=Source(source), environment=ENVIRONMENT)
-    with bench_folder() as folder:
-        report = asyncio.run(_measure_rebuild(plan, folder))
+
+    async def measured(folder: Path, screen: Screen) -> RebuildReport:
+        async with servers_on(DataFolder(folder), ENVIRONMENT, screen) as settings:
+            return await measure_rebuild(settings, plan, clock=SystemClock(), say=screen.say)
+
+    report = _on_folder(measured)
     print()
     print_table(
         ("rebuild", "from", "events", "seconds", "of processor", "events a second", "MiB"),
@@ -165,34 +292,3 @@ def rebuild(*, events: int, source: str, file: Path | None) -> None:
     )
     print(f"\n{report.seconds:,.1f} seconds in all")
     end(report, file)
-
-
-async def _measure_rebuild(plan: RebuildPlan, folder: Path) -> RebuildReport:
-    with Screen() as screen:
-        async with servers_on(DataFolder(folder), ENVIRONMENT, screen) as settings:
-            return await measure_rebuild(settings, plan, clock=SystemClock(), say=screen.say)
-
-
-async def _measure(plan: TransfersPlan, folder: Path) -> TransfersReport:
-    with Screen() as screen:
-        async with write_side(
-            folder,
-            environment=ENVIRONMENT,
-            report=screen,
-            api_processes=plan.api_processes,
-            writer_lanes=plan.writer_lanes,
-        ) as side:
-            return await measure_transfers(side, plan, clock=SystemClock(), say=screen.say)
-
-
-def _show(report: TransfersReport) -> None:
-    fields: list[tuple[str, object]] = [
-        ("transfers a second", f"{report.transfers_per_second:,.0f}"),
-    ]
-    if report.pgbench_per_second is not None:
-        fields += [
-            ("pgbench a second", f"{report.pgbench_per_second:,.0f} (TPC-B, 16 clients)"),
-            ("ratio", f"{report.ratio:.2f}"),
-        ]
-    print()
-    print_fields(fields)

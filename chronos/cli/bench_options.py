@@ -48,9 +48,8 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "skew": {
         "type": click.Choice([skew.value for skew in Skew]),
         "default": Skew.UNIFORM.value,
-        "help": "Which accounts take part: all alike; by Zipf's law (exponent "
-        f"{ZIPF_EXPONENT}, the account of rank k as often as k to the power of its negative); or one account "
-        "that all others pay.",
+        "help": "Which accounts take part: all alike; by Zipf's law, the k-th as often as "
+        f"1 / k to the power of {ZIPF_EXPONENT}; or one account that all others pay.",
     },
     "rounds": {
         "type": click.IntRange(1, 99),

@@ -7,7 +7,7 @@ they boot.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -113,8 +113,11 @@ class ForeignAddresses:
         )
 
 
+ALL_SERVERS = frozenset(_PROBES)
+
+
 class Servers:
-    """The four servers of one data folder."""
+    """The four servers of one data folder, or only some of them."""
 
     def __init__(  # noqa: PLR0913  what the servers have in common, each by its name
         self,
@@ -126,6 +129,7 @@ class Servers:
         foreign: ForeignAddresses,
         report: Report,
         kafka_listeners: Sequence[KafkaListener] = (),
+        only: Collection[str] = ALL_SERVERS,
     ):
         artefacts = Artefacts(machine, report)
         self._folder = folder
@@ -149,9 +153,13 @@ class Servers:
             ManagedRedis(machine, folder, ports.redis, passwords.redis),
         )
         given = {
-            name: address for name in _PROBES if (address := getattr(foreign, name)) is not None
+            name: address
+            for name in _PROBES
+            if name in only and (address := getattr(foreign, name)) is not None
         }
-        self._managed = tuple(s for s in self._managed if s.name not in given)
+        self._managed = tuple(
+            s for s in self._managed if s.name in only and s.name not in given
+        )
         self._foreign = tuple(ForeignServer(name, at) for name, at in given.items())
 
     async def start(self, supervisor: Supervisor) -> None:

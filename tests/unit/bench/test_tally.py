@@ -1,9 +1,10 @@
-"""Percentiles by nearest rank, and a warm-up that is in no figure."""
+"""Percentiles by nearest rank, and troubles that are not hidden."""
 
-import itertools
-
-from chronos.bench.load import LoadPlan, transfer_requests
+from chronos.bench.answers import Answer, judge_transfer
 from chronos.bench.tally import Tally, percentile_ms
+
+BOOKED = Answer(201, b"{}")
+REFUSED = Answer(409, b'{"code":"account_frozen"}')
 
 
 def test_percentiles_are_values_that_were_measured():
@@ -16,37 +17,35 @@ def test_percentiles_are_values_that_were_measured():
 
 def test_only_booked_transfers_count_as_throughput():
     tally = Tally()
-    tally.statuses.update({201: 90, 409: 10})
-    tally.latencies_ns.extend([1_000_000] * 100)
+    for answer in [BOOKED] * 90 + [REFUSED] * 10:
+        tally.answered(answer, judge_transfer(answer))
+        tally.took(0, 1_000_000)
 
     result = tally.result(seconds=3.0, driver_cpu_s=0.5)
 
-    assert result.per_second == 30.0
+    assert (result.done, result.per_second) == (90, 30.0)
     assert result.statuses == {"201": 90, "409": 10}
+    assert result.troubles == {"409 account_frozen": 10}
+    assert result.driver_cpu_us == 5000.0
 
 
-def test_requests_name_two_accounts_and_a_key_of_their_own():
-    plan = LoadPlan(
-        host="127.0.0.1",
-        port=1,
-        api_key="k",
-        accounts=("a", "b", "c"),
-        currency="EUR",
-        connections=1,
-        warm_up_s=0,
-        seconds=1,
-        rate=None,
-        seed=7,
-        run="run",
-    )
-    first = list(itertools.islice(transfer_requests(plan), 200))
+def test_what_has_no_answer_is_counted_and_is_trouble():
+    tally = Tally()
+    tally.gave_up(0, 7_000_000_000)
+    tally.lost()
 
-    bodies = [request.partition(b"\r\n\r\n")[2] for request in first]
-    keys = {
-        request.partition(b"Idempotency-Key: ")[2].partition(b"\r\n")[0] for request in first
-    }
-    assert len(keys) == 200
-    assert first == list(itertools.islice(transfer_requests(plan), 200))
-    for body in bodies:
-        source, destination = body.split(b'"')[3], body.split(b'"')[7]
-        assert source != destination
+    result = tally.result(seconds=1.0, driver_cpu_s=0.0)
+
+    assert (result.due, result.unanswered, result.max_ms) == (2, 2, 7000.0)
+    assert result.troubles == {"unanswered": 2, "runs in which nothing was done": 1}
+
+
+def test_groups_have_their_own_latencies():
+    tally = Tally(groups=2)
+    tally.took(0, 1_000_000)
+    tally.took(1, 3_000_000)
+
+    result = tally.result(seconds=1.0, driver_cpu_s=0.0)
+
+    assert [group.p50_ms for group in result.groups] == [1.0, 3.0]
+    assert (result.p50_ms, result.max_ms) == (1.0, 3.0)
