@@ -22,6 +22,7 @@ from chronos.bench.rebuilding import RebuildPlan, RebuildReport, measure_rebuild
 from chronos.bench.rounds import Load, LoadReport
 from chronos.bench.skew import Skew
 from chronos.bench.stack import Parts, started_side
+from chronos.bench.table import marked, tables
 from chronos.bench.transfers import TransfersPlan, measure_transfers
 from chronos.cli.bench_options import bench_folder, bench_options, end
 from chronos.cli.bench_target import Target, side_of, target_options
@@ -292,3 +293,16 @@ def rebuild(*, events: int, source: str, file: Path | None) -> None:
     )
     print(f"\n{report.seconds:,.1f} seconds in all")
     end(report, file)
+
+
+@command.command()
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+def table(files: tuple[Path, ...]) -> None:
+    """Print the tables of kept reports, as Markdown."""
+    for name, text in tables(files).items():
+        print(marked(name, text))

@@ -14,6 +14,7 @@ import pytest
 
 from chronos.bench.stack import Parts, started_side
 from chronos.embedded.report import Silence
+from tests.databases import made_database
 from tests.integration.api.running import make_key, running_api
 
 DEADLINE_S = 240
@@ -46,10 +47,14 @@ def measured(file: Path, *words: str, **variables: str) -> dict[str, Any]:
     return report
 
 
-@pytest.fixture
-def door(database, tmp_path):
-    """A running command endpoint, as options and variables."""
-    with running_api(database, tmp_path) as api:
+@pytest.fixture(scope="module")
+def door(cluster_dsn, template, tmp_path_factory):
+    """A running command endpoint, as an address and variables."""
+    folder = tmp_path_factory.mktemp("api")
+    with (
+        made_database(cluster_dsn, template) as database,
+        running_api(database, folder) as api,
+    ):
         key = make_key(database, "bench", "read", "write", "admin")
         yield (
             f"http://127.0.0.1:{api.port}",
