@@ -51,14 +51,7 @@ def add_balances(app: ChronosApp, clock: Clock) -> None:
         HistoryWatch(resources.journal, end=app.crash, tables=Path(app.conf.datadir))
     )
     app.add_resource(follower)
-    app.add_resource(
-        LagWatch(
-            resources.lag,
-            group=app.names.app_id(app.role),
-            topics={"table": app.names.events},
-            clock=clock,
-        )
-    )
+    app.add_resource(LagWatch(resources.lag, app.names, clock))
     agent.register(app, table, journal=resources.journal, copy=follower, clock=clock)
     _add_views(app, resources, table, follower, clock)
 

@@ -17,15 +17,7 @@ def add_mirror(app: ChronosApp, clock: Clock) -> None:
     app.add_resource(ReaderCheck(app))
     app.add_resource(resources)
     app.add_resource(HistoryWatch(resources.journal, end=app.crash))
-    names = app.names
-    app.add_resource(
-        LagWatch(
-            resources.lag,
-            group=names.app_id(app.role),
-            topics={"entries": names.events, "accounts": names.balances_changelog},
-            clock=clock,
-        )
-    )
+    app.add_resource(LagWatch(resources.lag, app.names, clock))
     agents.register(app, resources.search, journal=resources.journal, clock=clock)
 
     async def search_state() -> str:

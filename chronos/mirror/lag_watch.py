@@ -1,8 +1,9 @@
-"""Tells the metrics now and then how far this worker's group is behind each of its topics.
+"""Tells the metrics now and then how far each read model's group is behind its topic.
 
 Kafka itself is asked, over a connection of its own: what a worker has fetched says nothing of
-what it could not fetch, and a worker that waits for its store fetches nothing. While Kafka does
-not answer, the last known values stand, and a lag that was there grows older.
+what it could not fetch, and a worker that waits for its store fetches nothing. Every worker
+tells of every group, since one that is gone tells nothing of itself. While Kafka does not
+answer, the last known values stand, and a lag that was there grows older.
 
 Bounds: one look every `EVERY_S`, each within `chronos.mirror.lag.DEADLINE_S`.
 """
@@ -19,9 +20,10 @@ from chronos.clock import Clock
 from chronos.errors import MissingPart, Unavailable
 from chronos.mirror.lag import GroupLag
 from chronos.telemetry.sink_metrics import SINK_LAG_EVENTS, SINK_LAG_SECONDS
+from chronos.wire.topics import Names
 
-EVERY_S: Final = 2.0
-STALE_AFTER_S: Final = 10.0
+EVERY_S: Final = 5.0
+STALE_AFTER_S: Final = 15.0
 """From when on an answer is old, and the lag that it told grows with time."""
 
 log = structlog.get_logger("mirror")
@@ -36,19 +38,21 @@ class Measure(Protocol):
 
 
 class LagWatch:
-    """Keeps the lag of one worker's sinks in the metrics.
+    """Keeps the lag of the sinks in the metrics.
 
     Args:
         lag: Is asked.
-        group: The consumer group of this worker.
-        topics: By sink, the topic that it is filled from.
+        names: Of the topics and groups.
         clock: Tells how long an answer is old.
     """
 
-    def __init__(self, lag: Measure, *, group: str, topics: Mapping[str, str], clock: Clock):
+    def __init__(self, lag: Measure, names: Names, clock: Clock):
         self._lag = lag
-        self._group = group
-        self._topics = topics
+        self._sinks: Mapping[str, tuple[str, str]] = {
+            "table": (names.app_id("balances"), names.events),
+            "entries": (names.app_id("mirror"), names.events),
+            "accounts": (names.app_id("mirror"), names.balances_changelog),
+        }
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
@@ -65,9 +69,9 @@ class LagWatch:
 
     async def look(self) -> None:
         """Looks once at every sink."""
-        for sink, topic in self._topics.items():
+        for sink, (group, topic) in self._sinks.items():
             try:
-                lag = await self._lag.measure(self._group, topic)
+                lag = await self._lag.measure(group, topic)
             except (Unavailable, MissingPart) as fault:
                 log.info("lag_unknown", sink=sink, reason=str(fault))
                 continue

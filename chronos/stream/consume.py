@@ -39,6 +39,7 @@ from chronos.telemetry.stream_metrics import (
     DEAD_LETTERS,
     EVENTS_PROCESSED,
     STEP_SECONDS,
+    STORE_AWAITED,
     STORE_WAITS,
     UNDECODABLE,
 )
@@ -132,6 +133,7 @@ class _Counted:
         UNDECODABLE.labels(agent)
         for service in SERVICES:
             STORE_WAITS.labels(agent, service)
+            STORE_AWAITED.labels(agent, service)
 
     def batch(self, records: int, seconds: float) -> None:
         """Counts one batch that was acknowledged."""
@@ -152,14 +154,19 @@ async def until_answered(app: ChronosApp, who: str, work: Callable[[], Awaitable
         GivenUp: The app stops while the store is away.
     """
     pause_s = PAUSE_FIRST_S
+    awaited: set[str] = set()
     while True:
         try:
             result = await work()
         except Unavailable as fault:
+            awaited.add(fault.service)
             STORE_WAITS.labels(who, fault.service).inc()
+            STORE_AWAITED.labels(who, fault.service).set(1)
             app.liveness.waits(who, fault.service)
             _log.warning("store_awaited", agent=who, service=fault.service, reason=fault.detail)
         else:
+            for service in awaited:
+                STORE_AWAITED.labels(who, service).set(0)
             app.liveness.waits_no_more(who)
             return result
         await app.sleep(pause_s)

@@ -19,7 +19,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 # A second series for each, which tells when it began; process_start_time_seconds does.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # without annotations there
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 REGISTRY = CollectorRegistry(auto_describe=True)

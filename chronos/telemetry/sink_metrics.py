@@ -1,7 +1,7 @@
 """How far each read model is behind, in events and in seconds; names end in their unit.
 
-A sink is the table, Redis, or one of the two indices. Every worker of a group tells the whole
-group's lag, so the same sink is the greatest of what its workers say, never their sum.
+A sink is the table, Redis, or one of the two indices. Every worker tells of every group but
+of its own Redis alone, so a sink's lag is the greatest of what they say, never their sum.
 """
 
 from __future__ import annotations

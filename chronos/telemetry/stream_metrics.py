@@ -58,6 +58,12 @@ STORE_WAITS = Counter(
     ("agent", "service"),
     registry=REGISTRY,
 )
+STORE_AWAITED = Gauge(
+    "chronos_stream_store_awaited",
+    "1 from a store's first missing answer until it answers the agent again.",
+    ("agent", "service"),
+    registry=REGISTRY,
+)
 DEAD_LETTERS = Counter(
     "chronos_stream_dead_letters_total",
     "Foreign records moved to the dead letter topic.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,6 +16,8 @@ from chronos.store.outbox_cursor import Cursor
 from chronos.store.outbox_poller import SnapshotPoller
 from chronos.store.outbox_reader import ShardReader
 from chronos.store.outbox_rotation import Rotation
+from chronos.store.outbox_sizes import table_sizes
+from chronos.store.outbox_statements import TABLES
 from tests.builders import attempt, open_account, transfer
 from tests.journals import store_on
 
@@ -240,3 +243,16 @@ async def test_rows_past_the_checkpoint_are_counted(bank):
     assert sum(waiting) == len(rows) == 2
     house.terminate()
     await closed(*holds)
+
+
+async def test_the_size_and_age_of_each_table_are_told(bank):
+    house = await connect(bank.relay_dsn, "house")
+    written, *empty = await table_sizes(house, len(SHARDS))
+
+    age_s = (datetime.now(tz=UTC) - written.oldest_recorded_at).total_seconds()
+
+    assert [written.table, *(one.table for one in empty)] == list(TABLES)
+    assert written.size_bytes > 0
+    assert abs(age_s) < FOLLOW_S
+    assert [one.oldest_recorded_at for one in empty] == [None, None]
+    house.terminate()

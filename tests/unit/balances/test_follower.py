@@ -9,6 +9,7 @@ from chronos.clock import SystemClock
 from chronos.errors import Unavailable
 from chronos.mirror import follower as room
 from chronos.mirror.follower import RedisFollower
+from chronos.telemetry.metrics import REGISTRY
 from tests.unit.balances.parts import (
     MemoryJournal,
     MemoryTable,
@@ -161,3 +162,25 @@ async def test_an_assignment_fills_everything(bench):
     bench.follower.refill("assignment")
 
     await until(bench.is_equal)
+
+
+async def test_its_lag_counts_from_when_redis_was_whole(bench):
+    await bench.take_all()
+    bench.follower.refill("assignment")
+    await until(lambda: not bench.follower.is_behind)
+    assert lag_of_redis() < 1
+
+    bench.redis.away = True
+    await bench.take_all()
+    await until(lambda: bench.follower.is_behind)
+    away_since_s = SystemClock().monotonic_s()
+    await until(lambda: bench.redis.calls > 5)
+    away_s = SystemClock().monotonic_s() - away_since_s
+
+    assert bench.follower.pending == 0, "what is forgotten does not wait"
+    assert lag_of_redis() >= away_s
+    assert REGISTRY.get_sample_value("chronos_redis_behind") == 1
+
+
+def lag_of_redis():
+    return REGISTRY.get_sample_value("chronos_sink_lag_seconds", {"sink": "redis"})

@@ -12,6 +12,7 @@ from chronos.errors import InvariantBroken, Unavailable
 from chronos.stream import consume as loop
 from chronos.stream.consume import Consumption, Foreign, consume
 from chronos.stream.liveness import Liveness
+from chronos.telemetry.metrics import REGISTRY
 from chronos.wire.topics import Names
 
 OURS = [("ce_type", b"MoneyDeposited"), ("ce_version", b"1")]
@@ -182,6 +183,22 @@ async def test_a_store_that_is_away_gets_the_same_batch_until_it_answers():
     assert app.slept_s[:3] == [0.1, 0.2, 0.4]
     assert max(app.slept_s) == loop.PAUSE_MAX_S
     assert app.liveness.waiting_for == ()
+
+
+async def test_the_metrics_say_which_store_is_awaited_until_it_answers():
+    app, seen = FakeApp(), []
+    labels = {"agent": "test", "service": "redis"}
+
+    async def sleep(_pause_s):
+        seen.append(REGISTRY.get_sample_value("chronos_stream_store_awaited", labels))
+
+    app.sleep = sleep
+    await consume(app, FakeStream([FakePage(b"1")]), Work(failures=2).how())
+
+    assert seen == [1, 1]
+    assert REGISTRY.get_sample_value("chronos_stream_store_awaited", labels) == 0
+    letters = {"agent": "test"}
+    assert REGISTRY.get_sample_value("chronos_stream_dead_letters_total", letters) is not None
 
 
 async def test_a_stop_while_a_store_is_away_leaves_the_batch_unacknowledged():

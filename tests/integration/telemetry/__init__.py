@@ -1,0 +1,1 @@
+"""Metrics, alerts and dashboards before a real Prometheus that watches a real pipeline."""
