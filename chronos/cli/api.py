@@ -61,17 +61,24 @@ def _run(settings: Settings, *, number: int, lifeline: int | None) -> None:
     import uvloop
 
     from chronos.assembly.api import serve
+    from chronos.cli.tracing import start_tracing
     from chronos.memory import settle_memory
     from chronos.telemetry.arming import arm_crash_point
     from chronos.telemetry.logs import configure_logs
 
-    configure_logs(settings, process=f"api-{number}")
+    process = f"api-{number}"
+    configure_logs(settings, process=process)
     arm_crash_point(settings.crash_at)
+    tracing = start_tracing("chronos-api", process=process)
     settle_memory(objects_between_looks=20_000)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        if lifeline is not None:
-            runner.get_loop().add_reader(lifeline, os._exit, 1)
-        runner.run(serve(settings, number=number))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            if lifeline is not None:
+                runner.get_loop().add_reader(lifeline, os._exit, 1)
+            runner.run(serve(settings, number=number))
+    finally:
+        if tracing is not None:
+            tracing.stop()
 
 
 @dataclass(slots=True)

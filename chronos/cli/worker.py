@@ -44,14 +44,20 @@ def build(settings: Settings, role: str) -> Any:
     uvloop.install()
     enter()
     from chronos.assembly.worker import build_app
+    from chronos.cli.tracing import start_tracing
     from chronos.stream.app import tame_loggers
     from chronos.telemetry.arming import arm_crash_point
     from chronos.telemetry.logs import configure_logs
 
-    configure_logs(settings, process=f"{role}-{settings.slot}")
+    process = f"{role}-{settings.slot}"
+    configure_logs(settings, process=process)
     arm_crash_point(settings.crash_at)
     tame_loggers()
-    return build_app(settings, role)
+    tracing = start_tracing(f"chronos-{role}", process=process)
+    app = build_app(settings, role)
+    if tracing is not None:
+        app.close_last(tracing)
+    return app
 
 
 def __getattr__(name: str) -> Any:

@@ -95,6 +95,10 @@ class ChronosApp(faust.App):
         """Has `resource` opened before anything runs and closed after everything ended."""
         self._resources.append(resource)
 
+    def close_last(self, resource: Resource) -> None:
+        """Has `resource` opened before all others and closed after them."""
+        self._resources.insert(0, resource)
+
     def add_farewell(self, say: Callable[[], None]) -> None:
         """Has `say` called when the stop begins, before anything is stopped.
 

@@ -58,6 +58,7 @@ SHOWN_BY: Final[Mapping[str, frozenset[Process]]] = {
     "chronos_live_": _BALANCES,
     "chronos_mirror_": _MIRROR,
     "chronos_process_": _ALL,
+    "chronos_trace_": _ALL,
     "chronos_event_loop_": _ALL,
     "process_": _ALL,
     "python_": _ALL,

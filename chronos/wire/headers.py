@@ -5,6 +5,8 @@ Source: CloudEvents 1.0, Kafka protocol binding, section 3.2 (binary mode, `ce_`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from chronos.wire.codec import Recorded, format_instant
@@ -12,6 +14,12 @@ from chronos.wire.codec import Recorded, format_instant
 SOURCE = b"urn:chronos:ledger"
 
 Headers = list[tuple[str, bytes]]
+
+TRACEPARENT = "traceparent"
+_TRACEPARENT_BYTES = 55
+# As the packed form ends: the name of the last header, a mark with a length, the value.
+_PACKED_NAME = slice(-68, -57)
+_SAMPLED = frozenset(b"13579bdf")
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[tuple[str, bytes]])
@@ -36,7 +44,7 @@ def event_headers(recorded: Recorded, digest: bytes, traceparent: str) -> Header
         ("ce_version", b"%d" % event.version),
         ("ce_hash", digest.hex().encode()),
         ("content-type", b"application/json"),
-        ("traceparent", traceparent.encode()),
+        (TRACEPARENT, traceparent.encode()),
     ]
 
 
@@ -52,3 +60,22 @@ def decode_headers(packed: bytes) -> Headers:
         msgspec.MsgspecError: The bytes are not packed headers.
     """
     return _decoder.decode(packed)
+
+
+def sampled_in(headers: Sequence[tuple[str, bytes]]) -> str:
+    """Gives the traceparent of a record that says it is sampled; empty for any other.
+
+    It is looked for where Chronos writes it, at the end.
+    """
+    name, value = headers[-1] if headers else ("", b"")
+    # A foreign writer may give a name without a value.
+    if name != TRACEPARENT or not value or value[-1] not in _SAMPLED:
+        return ""
+    return value.decode("ascii", "replace")
+
+
+def sampled_in_packed(packed: bytes) -> str:
+    """Gives the traceparent of packed headers that say they are sampled; empty for others."""
+    if not packed or packed[-1] not in _SAMPLED or packed[_PACKED_NAME] != b"traceparent":
+        return ""
+    return packed[-_TRACEPARENT_BYTES:].decode("ascii", "replace")

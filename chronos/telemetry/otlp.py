@@ -1,0 +1,227 @@
+"""Sends spans by OTLP over HTTP with OpenTelemetry's SDK; the only module that knows it.
+
+Imported only where spans are wanted: the packages are an extra (`otel`), and cost memory.
+
+The SDK reads its own variables: sampler, resource, limits of a span, and the exporter's
+address, headers, certificates, time-out and compression. What it does not do here is to run
+along with a request. Its span objects are made by the exporting thread, out of what has ended,
+with the ids that were drawn before; its sampler is asked once for each request.
+
+No provider is made the global one: libraries that trace by themselves (the Elasticsearch
+client) would send ids of documents, which are ids of accounts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any, Final
+
+import requests
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from chronos import __version__
+from chronos.telemetry.otlp_options import OtlpOptions
+from chronos.telemetry.span_queue import SpanQueue
+from chronos.telemetry.spans import Kind, Span, record_to
+from chronos.telemetry.traces import span_id_of, trace_id_of
+
+FLUSH_S: Final = 2.0
+"""Longest time that a stopping process gives to the spans that are left."""
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_KINDS: Final = {
+    Kind.INTERNAL: SpanKind.INTERNAL,
+    Kind.SERVER: SpanKind.SERVER,
+    Kind.CLIENT: SpanKind.CLIENT,
+    Kind.PRODUCER: SpanKind.PRODUCER,
+    Kind.CONSUMER: SpanKind.CONSUMER,
+}
+
+
+class Tracing:
+    """Records the spans of this process from its making to its stop.
+
+    Args:
+        options: Bounds of the queue.
+        service: The service's name, unless `OTEL_SERVICE_NAME` says another.
+        process: Name of this process among those of its service.
+    """
+
+    def __init__(self, options: OtlpOptions, *, service: str, process: str):
+        # What fails is told by the queue, once and not for each try.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+        self._sampler = _Sampler()
+        self._exporter = OTLPSpanExporter(session=_Session())
+        self._maker = _SpanMaker(_resource(service, process))
+        self._queue = SpanQueue(
+            self._export,
+            queue_spans_max=options.queue_spans_max,
+            batch_spans_max=options.batch_spans_max,
+            delay_s=options.delay_s,
+        )
+        self.record = self._queue.put
+        record_to(self)
+
+    def samples(self, trace_id: int, *, parent_is_sampled: bool | None) -> bool:
+        """Asks the sampler that the environment names."""
+        return self._sampler.samples(trace_id, parent_is_sampled=parent_is_sampled)
+
+    def stop(self) -> None:
+        """Records no more, and sends what is left for at most `FLUSH_S`."""
+        record_to(None)
+        self._queue.close(within_s=FLUSH_S)
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]  # the SDK has no type for it
+
+    async def open(self) -> None:
+        """Does nothing: a worker's resources are opened and closed in one way."""
+
+    async def close(self) -> None:
+        """Stops without holding up the loop."""
+        await asyncio.to_thread(self.stop)
+
+    def _export(self, spans: Sequence[Span]) -> bool:
+        made = [self._maker.make(span) for span in spans]
+        return self._exporter.export(made) is SpanExportResult.SUCCESS
+
+
+class _Sampler:
+    """Is the sampler of `OTEL_TRACES_SAMPLER`, asked with as little ado as it allows."""
+
+    def __init__(self) -> None:
+        provider = TracerProvider(shutdown_on_exit=False)
+        self._should = provider.sampler.should_sample
+        # No sampler of the SDK looks at more of a parent than its flags.
+        self._parents = {
+            None: Context(),
+            True: _parent(SpanContext(1, 1, is_remote=True, trace_flags=_SAMPLED)),
+            False: _parent(SpanContext(1, 1, is_remote=True)),
+        }
+
+    def samples(self, trace_id: int, *, parent_is_sampled: bool | None) -> bool:
+        result = self._should(
+            self._parents[parent_is_sampled], trace_id, "request", SpanKind.SERVER
+        )
+        return result.decision is Decision.RECORD_AND_SAMPLE
+
+
+class _Ids(IdGenerator):
+    """Gives the ids that were drawn when the work began."""
+
+    def __init__(self) -> None:
+        self.trace_id = self.span_id = 0
+
+    def generate_trace_id(self) -> int:
+        return self.trace_id
+
+    def generate_span_id(self) -> int:
+        return self.span_id
+
+
+class _Ended(SpanProcessor):
+    """Keeps the span that ended last."""
+
+    def __init__(self) -> None:
+        self.last: ReadableSpan | None = None
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.last = span
+
+
+class _SpanMaker:
+    """Makes the SDK's spans of ours; used by one thread."""
+
+    def __init__(self, resource: Resource):
+        self._ids, self._ended = _Ids(), _Ended()
+        provider = TracerProvider(
+            sampler=ALWAYS_ON,
+            resource=resource,
+            shutdown_on_exit=False,
+            id_generator=self._ids,
+        )
+        provider.add_span_processor(self._ended)
+        self._tracer = provider.get_tracer("chronos", __version__)
+
+    def make(self, span: Span) -> ReadableSpan:
+        shape, own = span.shape, _context(span.traceparent)
+        self._ids.trace_id, self._ids.span_id = own.trace_id, own.span_id
+        begun = self._tracer.start_span(
+            shape.name,
+            context=_under(own.trace_id, span.parent, is_remote=shape.kind != Kind.CLIENT),
+            kind=_KINDS[shape.kind],
+            attributes=shape.attributes,
+            links=[Link(_context(link)) for link in span.links],
+            start_time=span.started_ns,
+        )
+        if shape.error:
+            begun.set_attribute("error.type", shape.error)
+            begun.set_status(Status(StatusCode.ERROR))
+        begun.end(span.ended_ns)
+        ended = self._ended.last
+        assert ended is not None  # noqa: S101 - a span that is always sampled has just ended
+        return ended
+
+
+class _Session(requests.Session):
+    """Reads nothing of an answer but its head: its body may be anything, and without an end."""
+
+    def request(self, *arguments: Any, **options: Any) -> requests.Response:
+        response = super().request(*arguments, **options | {"stream": True})
+        response.close()
+        return response
+
+
+def _resource(service: str, process: str) -> Resource:
+    host = socket.gethostname()
+    ours = Resource.get_empty().merge(
+        Resource(
+            {
+                "service.name": service,
+                "service.version": __version__,
+                "service.instance.id": f"{process}@{host}/{os.getpid()}",
+                "host.name": host,
+                "process.pid": os.getpid(),
+            }
+        )
+    )
+    # What the operator says comes last, and wins.
+    return Resource.create().merge(ours).merge(OTELResourceDetector().detect())
+
+
+def _context(traceparent: str) -> SpanContext:
+    return SpanContext(
+        int(trace_id_of(traceparent), 16),
+        int(span_id_of(traceparent), 16),
+        is_remote=True,
+        trace_flags=_SAMPLED,
+    )
+
+
+def _under(trace_id: int, parent: str, *, is_remote: bool) -> Context:
+    if not parent:
+        return Context()
+    return _parent(
+        SpanContext(trace_id, int(parent, 16), is_remote=is_remote, trace_flags=_SAMPLED)
+    )
+
+
+def _parent(context: SpanContext) -> Context:
+    return set_span_in_context(NonRecordingSpan(context), Context())
