@@ -45,9 +45,11 @@ from chronos.telemetry.balances_metrics import (
     COMMIT_TO_TABLE_SECONDS,
     GAPS_REPAIRED,
 )
+from chronos.telemetry.spans import current
 from chronos.wire.balance import Balance
 from chronos.wire.codec import UnreadableEvent, decode_shape
 from chronos.wire.event_shapes import EventShape
+from chronos.wire.headers import TRACEPARENT, encode_headers, sampled_in
 from chronos.wire.record import RecordHead, read_head
 from tables.balances import BalancesTable, Batch, ChangelogRecord
 
@@ -175,7 +177,7 @@ class BalancesAgent:
         tally = Tally()
         for taken in batch:
             await self._take_one(folded, tally, taken.record, taken.item)
-        await self._write(folded)
+        await self._write(folded, batch)
         tally.count()
         BALANCE_BATCH_SECONDS.observe(self._clock.monotonic_s() - started_s)
 
@@ -233,12 +235,14 @@ class BalancesAgent:
             raise _absent(head)
         return stored
 
-    async def _write(self, folded: Batch) -> None:
+    async def _write(self, folded: Batch, batch: Sequence[Taken[RecordHead]]) -> None:
         self._guard.check()
         changed = folded.writes
         if not changed:
             return
         records = self._table.write(changed)
+        if current():
+            records = _traced(records, batch)
         balances = [balance for _, balance in changed]
         BALANCE_TABLE_WRITES.inc(len(balances))
         self._copy.put(balances)
@@ -299,6 +303,23 @@ def register(
     return app.agent(
         topic, name=NAME, concurrency=1, supervisor_strategy=mode.CrashingSupervisor
     )(balances)
+
+
+def _traced(
+    records: Sequence[ChangelogRecord], batch: Sequence[Taken[RecordHead]]
+) -> list[ChangelogRecord]:
+    """Has the changelog carry the traces on, to whoever mirrors the accounts."""
+    traces = {
+        taken.record.key: found
+        for taken in batch
+        if (found := sampled_in(taken.record.headers))
+    }
+    return [
+        record._replace(headers=encode_headers([(TRACEPARENT, traces[record.key].encode())]))
+        if record.key in traces
+        else record
+        for record in records
+    ]
 
 
 def _skip(folded: Batch, partition: int, head: RecordHead, known: Balance) -> None:

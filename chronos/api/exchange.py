@@ -62,6 +62,8 @@ class Exchange:
     traceparent: str
     path: str
     """As it came, without the query."""
+    caller_span: str | None = None
+    """The span that the request is below, empty without one; None: its own is not recorded."""
     route_path: str = "unknown"
     """The path's pattern; a closed set, fit for a metric's label."""
     params: Mapping[str, str] = field(default_factory=dict)

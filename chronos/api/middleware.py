@@ -38,9 +38,9 @@ from chronos.api.reading import read_body
 from chronos.api.routes import Route, Router
 from chronos.api.streaming import ClientTooSlow, StreamedResponse
 from chronos.errors import InvariantBroken, Unavailable
-from chronos.telemetry import metrics
+from chronos.telemetry import metrics, spans
 from chronos.telemetry.logs import bind_correlation, get_logger
-from chronos.telemetry.traces import accept_traceparent, trace_id_of
+from chronos.telemetry.traces import trace_id_of
 
 _EMPTY_OBJECT: Final = b"{}"
 _log = get_logger("api")
@@ -90,10 +90,12 @@ class Door:
         return self._response(exchange, answer)
 
     def _begin(self, request: BaseRequest) -> Exchange:
+        traceparent, caller_span = spans.begin(request.headers.get("traceparent"))
         exchange = Exchange(
             request=request,
             request_id=self._services.ids.new_id("req_"),
-            traceparent=accept_traceparent(request.headers.get("traceparent")),
+            traceparent=traceparent,
+            caller_span=caller_span,
             path=path_of(request),
         )
         bind_correlation(

@@ -19,6 +19,8 @@ from chronos.api.exchange import Exchange
 from chronos.clock import Clock
 from chronos.telemetry import metrics
 from chronos.telemetry.logs import AccessLine, AccessLog
+from chronos.telemetry.span_shapes import http_request
+from chronos.telemetry.spans import end_request
 from chronos.telemetry.traces import trace_id_of
 from chronos.wire.problems import PROBLEMS
 
@@ -104,6 +106,21 @@ class Watch:
         self._duration(exchange.route_path, method).observe(ended_s - started_s)
         if code in PROBLEMS:
             metrics.HTTP_PROBLEMS.labels(code=code).inc()
+        if exchange.caller_span is not None and exchange.route_path not in _QUIET:
+            shape = http_request(
+                exchange.request.method,
+                exchange.route_path,
+                status,
+                request_id=exchange.request_id,
+                code=code,
+            )
+            end_request(
+                exchange.traceparent,
+                exchange.caller_span,
+                shape,
+                started_s=started_s,
+                ended_s=ended_s,
+            )
 
     def _lines(self) -> Callable[[_Entry], AccessLine]:
         now, now_s = self._clock.now(), perf_counter()

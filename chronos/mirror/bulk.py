@@ -18,6 +18,8 @@ from elasticsearch import AsyncElasticsearch
 from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import InvariantBroken, Unavailable
 from chronos.mirror.guard import BULK_DEADLINE_S, guarded
+from chronos.telemetry.span_shapes import bulk
+from chronos.telemetry.spans import current, working
 
 REQUEST_DOCUMENTS_MAX = 1000
 REQUEST_BYTES_MAX = 8 << 20
@@ -70,7 +72,7 @@ async def _send(
     client: AsyncElasticsearch, page: Sequence[Document], index: str
 ) -> Sequence[int]:
     lines = [line for document in page for line in (document.action, document.source)]
-    with guarded():
+    with working(current(), lambda: bulk(index, len(page))), guarded():
         answer = await client.options(request_timeout=BULK_DEADLINE_S).bulk(
             # The client takes encoded lines as they are; its type only knows mappings.
             operations=lines,  # type: ignore[arg-type]

@@ -34,6 +34,8 @@ from chronos.telemetry.balances_metrics import (
     REDIS_WRITES,
 )
 from chronos.telemetry.sink_metrics import SINK_LAG_EVENTS, SINK_LAG_SECONDS
+from chronos.telemetry.span_shapes import redis_write
+from chronos.telemetry.spans import REQUESTS_MAX, current, working
 from chronos.wire.balance import Balance
 
 PENDING_BALANCES_MAX = 50_000
@@ -104,6 +106,8 @@ class RedisFollower:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._behind_since_s: float | None = clock.monotonic_s()
+        self._served: tuple[str, ...] = ()
+        """Contexts of the sampled batches of which something may be pending."""
 
     @property
     def is_behind(self) -> bool:
@@ -132,6 +136,8 @@ class RedisFollower:
         """Takes balances newer than all that were put before; never waits."""
         for balance in balances:
             self._pending[balance.account_id] = balance
+        if served := current():
+            self._served = (*self._served, *served)[-REQUESTS_MAX:]
         if len(self._pending) > PENDING_BALANCES_MAX:
             self._forget("outage")
         self._wake.set()
@@ -208,7 +214,10 @@ class RedisFollower:
         for balance in some:
             del self._pending[balance.account_id]
         REDIS_PENDING.set(len(self._pending))
-        await self._target.write_many(some)
+        with working(self._served, lambda: redis_write(len(some))):
+            await self._target.write_many(some)
+        if not self._pending:
+            self._served = ()
         pass_point(CrashPoint.AFTER_REDIS_WRITE)
         REDIS_WRITES.labels("follow").inc(len(some))
         age = self._clock.now() - datetime.fromisoformat(some[-1].recorded_at)
@@ -245,6 +254,7 @@ class RedisFollower:
 
     def _forget(self, cause: str) -> None:
         self._pending.clear()
+        self._served = ()
         REDIS_PENDING.set(0)
         self._refill_cause = self._refill_cause or cause
         self._fall_behind()

@@ -16,7 +16,7 @@ from chronos.ledger.service import Ledger
 from chronos.rpc.following import Following
 from chronos.rpc.problems import RpcProblem, Trailer
 from chronos.store.reads import Reads
-from chronos.telemetry.traces import accept_traceparent
+from chronos.telemetry.spans import begin
 
 REQUEST_ID_TRAILER: Final = "x-request-id"
 REPLAYED_TRAILER: Final = "idempotent-replayed"
@@ -64,6 +64,8 @@ class Call:
     traceparent: str
     authorizations: Sequence[str]
     remote: str
+    caller_span: str | None = None
+    """The span that the call is below, empty without one; None: its own is not recorded."""
     principal: Principal | None = None
     replayed: bool = False
     """Set by a command that was answered before."""
@@ -72,10 +74,12 @@ class Call:
     def begin(cls, method: str, context: Context, ids: IdSource) -> Call:
         """Begins a call with what its metadata says."""
         metadata = _texts(context.invocation_metadata() or ())
+        traceparent, caller_span = begin(next(iter(metadata.get("traceparent", ())), None))
         return cls(
             method=method,
             request_id=ids.new_id("req_"),
-            traceparent=accept_traceparent(next(iter(metadata.get("traceparent", ())), None)),
+            traceparent=traceparent,
+            caller_span=caller_span,
             authorizations=metadata.get("authorization", ()),
             remote=remote_of(context.peer()),
         )

@@ -12,6 +12,8 @@ from chronos.clock import Clock
 from chronos.rpc.call import Call
 from chronos.telemetry import rpc_metrics
 from chronos.telemetry.logs import AccessLine, AccessLog
+from chronos.telemetry.span_shapes import rpc_call
+from chronos.telemetry.spans import end_request
 from chronos.telemetry.traces import trace_id_of
 
 _METHOD = "gRPC"
@@ -48,6 +50,15 @@ class Watch:
         _calls(call.method, status.name).inc()
         if code is not None:
             rpc_metrics.RPC_PROBLEMS.labels(code=code).inc()
+        if call.caller_span is not None:
+            shape = rpc_call(call.method, status.name, request_id=call.request_id, code=code)
+            end_request(
+                call.traceparent,
+                call.caller_span,
+                shape,
+                started_s=started_s,
+                ended_s=perf_counter(),
+            )
         self._access_log.write(
             AccessLine(
                 timestamp=self._clock.now().isoformat(timespec="milliseconds"),

@@ -92,6 +92,8 @@ class EventStore:
         self._connection: asyncpg.Connection | None = None
         self._read: Any = None
         self._appends: dict[int, Any] = {}
+        self.phases: dict[str, float] = {}
+        """Seconds of each phase of the newest transaction."""
 
     async def commit(self, batch: Sequence[Prepared]) -> Booked:
         """Decides and writes a batch in one transaction.
@@ -119,6 +121,7 @@ class EventStore:
     ) -> Booked:
         wanted = Wanted.of(batch)
         stopwatch = _Stopwatch()
+        self.phases = stopwatch.phases
         busy = await _begin(connection, wanted)
         pass_point(CrashPoint.AFTER_LOCK)
         stopwatch.lap("lock")
@@ -215,10 +218,12 @@ class _Stopwatch:
 
     def __init__(self) -> None:
         self._start = self._lap = perf_counter()
+        self.phases: dict[str, float] = {}
 
     def lap(self, phase: str) -> None:
         now = perf_counter()
-        metrics.APPEND_PHASE_SECONDS.labels(phase).observe(now - self._lap)
+        seconds = self.phases[phase] = now - self._lap
+        metrics.APPEND_PHASE_SECONDS.labels(phase).observe(seconds)
         self._lap = now
 
     def finish(self, booked: Booked) -> None:

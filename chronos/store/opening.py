@@ -17,6 +17,8 @@ from chronos.store.pool import LOOKUPS_ONLY, Pool
 from chronos.store.preview import Preview
 from chronos.store.reads import Reads
 from chronos.store.references import References
+from chronos.store.traced import TracedLane
+from chronos.telemetry.spans import is_on
 
 API: Final = "chronos-api"
 KEY_CONNECTIONS_MAX: Final = 2
@@ -96,7 +98,10 @@ async def open_store(
             for number in range(sizes.lanes)
         ]
         journal = GroupCommit(
-            lanes, Preview(pool, rules), needs_of=rules.needs_of, limits=sizes.limits
+            [TracedLane(lane) for lane in lanes] if is_on() else lanes,
+            Preview(pool, rules),
+            needs_of=rules.needs_of,
+            limits=sizes.limits,
         )
         async with journal:
             yield Store(

@@ -34,6 +34,8 @@ from faust.exceptions import ProducerSendError
 
 from chronos.errors import ChronosError, Unavailable
 from chronos.stream.pages import Record
+from chronos.telemetry.span_shapes import process
+from chronos.telemetry.spans import working
 from chronos.telemetry.stream_metrics import (
     BATCH_EVENTS,
     DEAD_LETTERS,
@@ -45,6 +47,7 @@ from chronos.telemetry.stream_metrics import (
 )
 from chronos.wire.codec import format_instant
 from chronos.wire.dead_letter import Origin, origin_headers
+from chronos.wire.headers import sampled_in
 
 if TYPE_CHECKING:
     from chronos.stream.app import ChronosApp
@@ -110,7 +113,8 @@ async def consume(app: ChronosApp, stream: Any, how: Consumption[T]) -> None:
             for pages in _batches(taken, how.batch_events_max):
                 started_s = monotonic()
                 records = [record for page in pages for record in page.value]
-                await _apply(app, records, how)
+                with _traced(app, records, how):
+                    await _apply(app, records, how)
                 for page in pages:
                     app.acknowledge(page)
                 counted.batch(len(records), monotonic() - started_s)
@@ -187,6 +191,18 @@ def _batches(taken: Sequence[Any], events_max: int) -> Iterator[list[Any]]:
         records += len(page.value)
     if batch:
         yield batch
+
+
+def _traced(app: ChronosApp, records: Sequence[Record], how: Consumption[T]) -> working:
+    return working(
+        (sampled_in(record.headers) for record in records),
+        lambda: process(
+            {record.topic for record in records},
+            len(records),
+            agent=how.agent,
+            group=app.conf.id,
+        ),
+    )
 
 
 async def _apply(app: ChronosApp, records: Sequence[Record], how: Consumption[T]) -> None:

@@ -35,7 +35,7 @@ class Readable(Protocol):
         ...
 
     @property
-    def headers(self) -> Iterable[tuple[str, bytes]]:
+    def headers(self) -> Sequence[tuple[str, bytes]]:
         """Its headers."""
         ...
 

@@ -19,7 +19,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 
 from chronos.errors import InvariantBroken, Unavailable
-from chronos.wire.headers import decode_headers
+from chronos.telemetry.span_shapes import send
+from chronos.telemetry.spans import current, working
+from chronos.wire.headers import decode_headers, sampled_in_packed
 
 BATCH_BYTES_MAX: Final = 900_000
 PAGE_DEADLINE_S: Final = 20.0
@@ -89,7 +91,8 @@ class Publisher:
         async with self._one_at_a_time:
             try:
                 async with asyncio.timeout(PAGE_DEADLINE_S):
-                    return await self._publish(records)
+                    with self._traced(records):
+                        return await self._publish(records)
             except (KafkaError, OSError, TimeoutError) as error:
                 await self._discard()
                 raise Unavailable("kafka", repr(error)) from error
@@ -100,6 +103,15 @@ class Publisher:
     async def close(self) -> None:
         """Closes the producer."""
         await self._discard()
+
+    def _traced(self, records: Sequence[Record]) -> working:
+        # What an agent publishes is below its batch, what the relay does below the requests.
+        return working(
+            current() or (sampled_in_packed(record.headers) for record in records),
+            lambda: send(
+                {record.topic for record in records}, len(records), client_id=self._client_id
+            ),
+        )
 
     async def _publish(self, records: Sequence[Record]) -> dict[tuple[str, int], int]:
         if self._producer is None:
