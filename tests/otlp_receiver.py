@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,8 +80,8 @@ class Receiver:
         """Waits until the spans that arrived are as they should be."""
         deadline = time.monotonic() + within_s
         while not seen(list(self.spans)):
-            names = sorted((span.service, span.name) for span in self.spans)
-            assert time.monotonic() < deadline, names
+            names = Counter((span.service, span.name) for span in self.spans)
+            assert time.monotonic() < deadline, dict(names)
             time.sleep(0.05)
 
     def _handler(receiver) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the request
