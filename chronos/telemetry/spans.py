@@ -83,8 +83,8 @@ class Span:
 class Recorder(Protocol):
     """Decides what is recorded, and takes it."""
 
-    def samples(self, trace_id: int, *, parent_is_sampled: bool | None) -> bool:
-        """Tells whether a trace is recorded; None: it begins here."""
+    def samples(self, trace_id: str, *, parent_is_sampled: bool | None) -> bool:
+        """Tells whether a trace (32 digits) is recorded; None: it begins here."""
         ...
 
     def record(self, span: Span) -> None:
@@ -128,12 +128,12 @@ def begin(header: str | None) -> tuple[str, str | None]:
         return accept_traceparent(header), None
     if header is None or not is_valid_traceparent(header):
         made = new_traceparent()
-        if recorder.samples(int(trace_id_of(made), 16), parent_is_sampled=None):
+        if recorder.samples(trace_id_of(made), parent_is_sampled=None):
             return made[:-1] + "1", ""
         return made, None
     given = "00" + header[2:55]
     trace_id, was_sampled = trace_id_of(given), is_sampled(given)
-    if recorder.samples(int(trace_id, 16), parent_is_sampled=was_sampled):
+    if recorder.samples(trace_id, parent_is_sampled=was_sampled):
         return f"00-{trace_id}-{new_span_id()}-01", span_id_of(given)
     # A flag is changed together with the id that it speaks of.
     return (f"00-{trace_id}-{new_span_id()}-00" if was_sampled else given), None
@@ -231,11 +231,7 @@ def _sampled(served: Iterable[str], recorder: Recorder) -> list[str]:
     found = dict.fromkeys(
         one for one in served if is_sampled(one) and is_valid_traceparent(one)
     )
-    kept = (
-        one
-        for one in found
-        if recorder.samples(int(trace_id_of(one), 16), parent_is_sampled=True)
-    )
+    kept = (one for one in found if recorder.samples(trace_id_of(one), parent_is_sampled=True))
     return list(islice(kept, REQUESTS_MAX))
 
 

@@ -14,10 +14,10 @@ class Memory:
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
-        self.asked: list[tuple[int, bool | None]] = []
+        self.asked: list[tuple[str, bool | None]] = []
         self.rule = lambda _trace_id, _parent: True
 
-    def samples(self, trace_id: int, *, parent_is_sampled: bool | None) -> bool:
+    def samples(self, trace_id: str, *, parent_is_sampled: bool | None) -> bool:
         self.asked.append((trace_id, parent_is_sampled))
         return self.rule(trace_id, parent_is_sampled)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -13,11 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import SpanKind
 
 from chronos import __version__
 from chronos.errors import SettingFault
 from chronos.telemetry.metrics import REGISTRY
-from chronos.telemetry.otlp import FLUSH_S, Tracing
+from chronos.telemetry.otlp import FLUSH_S, Tracing, _parents, _rule, _Sampler
 from chronos.telemetry.otlp_options import read_options
 from chronos.telemetry.span_queue import SpanQueue
 from chronos.telemetry.spans import Kind, Shape, Span, begin, end_request, record_to, working
@@ -141,6 +145,48 @@ def test_a_ratio_is_kept_over_many_requests_and_callers_decide_for_theirs(monkey
 
     assert 800 < sampled < 1200
     assert by_callers == [span_id_of(GIVEN), None]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "argument"),
+    [
+        ("always_on", ""),
+        ("always_off", ""),
+        ("parentbased_always_on", ""),
+        ("parentbased_always_off", ""),
+        ("traceidratio", "0"),
+        ("traceidratio", "0.3"),
+        ("traceidratio", "1"),
+        ("parentbased_traceidratio", "0.001"),
+        ("parentbased_traceidratio", "0.5"),
+    ],
+)
+def test_every_standard_sampler_decides_as_the_sdk_does(monkeypatch, sampler, argument):
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", argument)
+    ours, theirs = _Sampler(), TracerProvider(shutdown_on_exit=False).sampler
+    chance = random.Random(7)
+    edges = [0, 1, 2**63, 2**64 - 1, 2**64, 2**128 - 1, round(0.3 * 2**64)]
+    for number in [*edges, *(chance.getrandbits(128) for _ in range(2000))]:
+        for flag, parent in _parents.items():
+            asked = theirs.should_sample(parent, number, "request", SpanKind.SERVER)
+            sampled = asked.decision is Decision.RECORD_AND_SAMPLE
+            assert ours.samples(f"{number:032x}", parent_is_sampled=flag) is sampled
+    assert not any(callable(rule) for rule in ours._rules.values()), "none needs asking"
+
+
+def test_a_sampler_of_a_plug_in_is_asked():
+    class Even(Sampler):
+        def should_sample(self, _context, trace_id, *_args, **_named):
+            taken = Decision.RECORD_AND_SAMPLE if trace_id % 2 == 0 else Decision.DROP
+            return SamplingResult(taken)
+
+        def get_description(self):
+            return "even"
+
+    rule = _rule(Even(), _parents[None])
+
+    assert [rule(f"{number:032x}") for number in (1, 2, 3)] == [False, True, False]
 
 
 @pytest.mark.parametrize("status", [302, 400, 500])
