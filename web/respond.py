@@ -24,9 +24,11 @@ from chronos.auth.principals import Principal, Scope
 from chronos.clock import Clock, IdSource, SystemClock, SystemIds
 from chronos.errors import Unavailable
 from chronos.telemetry.balances_metrics import QUERY_ANSWERS, QUERY_SECONDS
+from chronos.telemetry.spans import is_on
 from chronos.wire.problems import CONTENT_TYPE, PROBLEMS, InputError, problem_body
 from web.malformed import ProblemRunner
 from web.routes.route import ViewRoute
+from web.traced import traced
 
 JSON_TYPE = "application/json"
 _CHALLENGES = {
@@ -188,6 +190,8 @@ class Respond:
             answer: Makes the response or raises `Refusal`.
         """
         net = self._net(answer, route.name, is_open=route.is_open)
+        if is_on() and not route.is_open:
+            net = traced(net, route.path)
 
         class Endpoint(View):
             """Hands the request to the net; Faust's own dispatch would lose our headers."""

@@ -52,6 +52,12 @@ class Traced:
         body = {"from": "vault-xq", "to": "zoe-xq", "amount": AMOUNT, "currency": "EUR"}
         await self.post("/v1/transfers", body, **headers)
 
+    def ask_balance(self, **headers: str) -> None:
+        """Asks the query side."""
+        door = replace(self.http, port=self.workers["balances"].port)
+        answer = door.get("/v1/accounts/zoe-xq/balance", **headers)
+        assert answer.status == 200, answer.json
+
     async def followed(self, version: int) -> None:
         """Waits until Redis and both indices have the customer's newest version."""
 

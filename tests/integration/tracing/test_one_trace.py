@@ -70,6 +70,7 @@ async def test_one_trace_from_either_door_to_every_read_model(run_traced):
 
             await traced.transfer(traceparent=traceparent(7))
             await arrived(receiver, {7: http})
+            await asyncio.to_thread(traced.ask_balance, traceparent=traceparent(9))
             answer = await asyncio.to_thread(
                 traced.rpc.call,
                 "TransferFunds",
@@ -90,11 +91,14 @@ async def test_one_trace_from_either_door_to_every_read_model(run_traced):
     assert {name: code for name, (code, _) in ended.items()} == dict.fromkeys(ended, 0)
     spans = receiver.spans
     assert_in_order(of_trace(spans, 7))
+    assert [(s.service, s.kind, s.name, s.parent) for s in of_trace(spans, 9)] == [
+        ("chronos-balances", SERVER, "GET /v1/accounts/{account_id}/balance", CALLER_SPAN)
+    ]
     assert_shared_work_is_linked(spans)
     assert_nothing_is_told_of_anybody(spans)
     # The two accounts were opened by requests without a trace, which the sampler turns down.
     assert {span.trace_id for span in spans} == {
-        f"{number:032x}" for number in (7, 8, *range(100, 100 + CROWD))
+        f"{number:032x}" for number in (7, 8, 9, *range(100, 100 + CROWD))
     }
     instances = {(s.service, s.resource["service.instance.id"]) for s in spans}
     assert Counter(service for service, _ in instances) == {
