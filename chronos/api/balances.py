@@ -35,7 +35,7 @@ async def show_balance(services: Services, exchange: Exchange) -> Answer:
 
 
 async def _now(services: Services, account_id: str) -> Balance:
-    stored = await services.reads.account(account_id)
+    stored = await services.reads.balance(account_id)
     if stored is None:
         raise unknown_account(account_id)
     return _balance(stored.state, as_of=stored.recorded_at)

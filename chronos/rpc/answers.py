@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chronos.domain.account import AccountStatus
 from chronos.rpc.pb import ledger_pb2 as pb
-from chronos.store.reads import StoredAccount, StoredEvent
+from chronos.store.reads import StoredBalance, StoredEvent
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -54,7 +54,7 @@ def booked_transfer(receipt: bytes) -> pb.TransferFundsResponse:
     )
 
 
-def balance(stored: StoredAccount) -> pb.GetBalanceResponse:
+def balance(stored: StoredBalance) -> pb.GetBalanceResponse:
     """Gives the balance of an account as the journal has it."""
     state = stored.state
     return pb.GetBalanceResponse(

@@ -69,7 +69,7 @@ async def get_balance(
 ) -> pb.GetBalanceResponse:
     """Answers `GetBalance`."""
     account_id = read_account_id(request.account_id)
-    stored = await parts.reads.account(account_id)
+    stored = await parts.reads.balance(account_id)
     if stored is None:
         raise _unknown(account_id)
     return answers.balance(stored)

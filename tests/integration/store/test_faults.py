@@ -185,6 +185,9 @@ async def test_a_server_that_is_not_there_is_unavailable_and_its_lanes_live_on()
             await store.journal.preview(attempt(open_account("alice")))
         with pytest.raises(Unavailable):
             await store.reads.account("alice")
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await store.reads.balance("alice")
 
 
 async def test_a_mistake_in_the_rights_is_not_called_unavailable(owner, funded):

@@ -11,7 +11,7 @@ import pytest
 
 from chronos.store.moments import _AT, _BY_VALUE, _LINES, _PERIOD
 from chronos.store.pool import LOOKUPS_ONLY
-from chronos.store.reads import _HEAD, _HOLD, _POSTINGS
+from chronos.store.reads import _BALANCES, _HEAD, _HOLD, _POSTINGS
 from chronos.store.references import READ_REFERENCES
 from chronos.store.statements import READ_FOUND
 
@@ -23,6 +23,7 @@ STATEMENTS = {
     ),
     "what a command refers to": (READ_REFERENCES, "'{t}', '{h}', '{a}', '{EUR}'"),
     "an account": (_HEAD, "'a'"),
+    "balances": (_BALANCES, "'{a,b}'"),
     "a hold": (_HOLD, "'h'"),
     "a transfer": (_POSTINGS, "'t'"),
     "a balance at a moment": (_AT, "'a', now(), '5 s'"),

@@ -40,6 +40,21 @@ async def test_an_account_is_as_its_last_event_left_it(reads, funded):
     assert (await reads.is_known("bob"), await reads.is_known("nobody")) == (True, False)
 
 
+async def test_balances_that_are_asked_for_together_are_each_their_own(reads, funded):
+    names = ["bob", "alice", "nobody", "bob"]
+
+    bob, alice, nobody, again = await asyncio.gather(*map(reads.balance, names))
+
+    assert nobody is None
+    assert bob == again
+    for name, balance in (("bob", bob), ("alice", alice)):
+        account = await reads.account(name)
+        assert balance == (account.state, account.recorded_at)
+
+    await funded.submit(attempt(transfer("alice", "bob", 7, transfer_id="next"), "next"))
+    assert (await reads.balance("bob")).state.version == bob.state.version + 1
+
+
 async def test_events_come_in_order_a_page_at_a_time(reads):
     first = await reads.events_of("bob", 0, 4)
     rest = await reads.events_of("bob", first[-1].version, 4)
