@@ -5,6 +5,10 @@ redelivery, two workers during a rebalance, or a refill that races with new even
 an old balance back. Whatever Redis loses (a restart, FLUSHALL) is written again from the table;
 nothing here is the truth.
 
+Reads that wait at the same time share a question, as `chronos/shared_reads.py` has it: a script
+gives the hashes of all their accounts, each packed as one string. With a command of its own a
+read cost ten times as much and took a connection, of which there are not so many as readers.
+
 Bounds: one call sends at most `WRITE_BALANCES_MAX` balances in one pipeline, every call ends
 within its deadline, and a failure of any kind is `Unavailable`: Redis stands beside the path of
 the money, so its callers only ever ask "did it work".
@@ -25,6 +29,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from chronos.errors import Unavailable
+from chronos.shared_reads import SharedReads
 from chronos.wire.balance import Balance
 from chronos.wire.topics import Names
 
@@ -33,6 +38,7 @@ READ_BALANCES_MAX = 500
 _READ_DEADLINE_S = 1.0
 WRITE_DEADLINE_S = 5.0
 _CONNECTIONS_MAX = 16
+_SERVICE = "redis"
 _CLOSED = "the handler is closed"
 
 # KEYS[1] the account's hash; ARGV[1] the version; ARGV[2] field, value, field, value ... as one
@@ -48,9 +54,27 @@ return 1
 """
 _WRITE_IF_NEWER_SHA = sha1(_WRITE_IF_NEWER, usedforsecurity=False).hexdigest()
 
+# KEYS the accounts' hashes; for each its fields and values in turn as one MessagePack array:
+# thirty strings would cost the reader twice as much. Nil where there is no hash; an empty
+# string where there is something else, which is its own reader's trouble alone.
+_READ_MANY = b"""
+local found = {}
+for i, key in ipairs(KEYS) do
+  local hash = redis.pcall('HGETALL', key)
+  if hash.err then
+    found[i] = ''
+  else
+    found[i] = hash[1] and cmsgpack.pack(hash) or false
+  end
+end
+return found
+"""
+_READ_MANY_SHA = sha1(_READ_MANY, usedforsecurity=False).hexdigest()
+
 _WHOLE_FIELDS = ("version", "booked", "held", "overdraft_limit", "position")
 _JSON_FIELDS = ("holds", "metadata")
 _packer = msgspec.msgpack.Encoder()
+_unpacker = msgspec.msgpack.Decoder(list[str])
 
 
 class RedisMirror:
@@ -66,6 +90,7 @@ class RedisMirror:
         self._names = names
         self._generation = generation
         self._client = open_client(url)
+        self._reads = SharedReads(_SERVICE, self._fetch, _unpacked, deadline_s=_READ_DEADLINE_S)
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -102,9 +127,7 @@ class RedisMirror:
         Raises:
             Unavailable: Redis did not answer in time.
         """
-        async with deadline(_READ_DEADLINE_S):
-            fields = await self._client.hgetall(self._key(account_id))
-        return from_fields(fields) if fields else None
+        return await self._reads.read(account_id)
 
     async def read_many(self, account_ids: Sequence[str]) -> list[Balance | None]:
         """Reads balances in the order asked; None where Redis has none.
@@ -145,6 +168,16 @@ class RedisMirror:
     def _key(self, account_id: str) -> str:
         return self._names.balance_key(account_id, self._generation)
 
+    async def _fetch(self, account_ids: Sequence[str]) -> dict[str, bytes]:
+        keys = [self._key(account_id) for account_id in account_ids]
+        async with deadline(_READ_DEADLINE_S):
+            try:
+                hashes = await self._client.evalsha(_READ_MANY_SHA, len(keys), *keys)
+            except NoScriptError:
+                await self._client.script_load(_READ_MANY)
+                hashes = await self._client.evalsha(_READ_MANY_SHA, len(keys), *keys)
+        return dict(zip(account_ids, hashes, strict=True))
+
     async def _write_page(self, page: Sequence[Balance]) -> int:
         answers = await self._send(page)
         if any(isinstance(answer, NoScriptError) for answer in answers):
@@ -180,16 +213,34 @@ def from_fields(fields: Mapping[bytes, bytes]) -> Balance:
         Unavailable: The hash is not one of ours: a field is absent or malformed.
     """
     try:
-        values: dict[str, Any] = {
-            name.decode(): value.decode() or None for name, value in fields.items()
-        }
+        texts = {name.decode(): value.decode() for name, value in fields.items()}
+    except UnicodeDecodeError as error:
+        raise _unreadable(error) from error
+    return _from_texts(texts)
+
+
+def _unpacked(packed: bytes) -> Balance:
+    try:
+        parts = iter(_unpacker.decode(packed))
+    except ValueError as error:
+        raise _unreadable(error) from error
+    return _from_texts(dict(zip(parts, parts, strict=True)))
+
+
+def _from_texts(texts: Mapping[str, str]) -> Balance:
+    try:
+        values: dict[str, Any] = {name: text or None for name, text in texts.items()}
         for name in _WHOLE_FIELDS:
             values[name] = None if values[name] is None else int(values[name])
         for name in _JSON_FIELDS:
             values[name] = msgspec.json.decode(values[name])
         return msgspec.convert(values, Balance)
     except (KeyError, TypeError, ValueError) as error:
-        raise Unavailable("redis", f"a balance's hash cannot be read: {error!r}") from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> Unavailable:
+    return Unavailable(_SERVICE, f"a balance's hash cannot be read: {error!r}")
 
 
 def _packed(balance: Balance) -> bytes:
@@ -231,11 +282,11 @@ async def deadline(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        raise Unavailable("redis", f"no answer within {seconds:g} s") from error
+        raise Unavailable(_SERVICE, f"no answer within {seconds:g} s") from error
     except (RedisError, OSError) as error:
-        raise Unavailable("redis", f"{type(error).__name__}: {error}") from error
+        raise Unavailable(_SERVICE, f"{type(error).__name__}: {error}") from error
     except RuntimeError as error:
         # What uvloop, other than asyncio, says of a write after the server's reset.
         if _CLOSED not in str(error):
             raise
-        raise Unavailable("redis", "the connection was reset") from error
+        raise Unavailable(_SERVICE, "the connection was reset") from error

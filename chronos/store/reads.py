@@ -5,7 +5,7 @@ list has a limit. Nothing is locked, so a read never waits for a command nor the
 round.
 
 Balances are what is asked most. Those who ask for one at about the same time share a statement
-(`shared_reads.py`), and it looks up the account's row and its last event, nothing else.
+(`chronos/shared_reads.py`), and it looks up the account's row and its last event, nothing else.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from zoneinfo import ZoneInfo
 from chronos.domain.account import AccountState
 from chronos.domain.events import AccountOpened
 from chronos.errors import InvariantBroken
+from chronos.shared_reads import SharedReads
+from chronos.store.faults import SERVICE
 from chronos.store.found import account_state
 from chronos.store.pool import READ_DEADLINE_S, Pool
-from chronos.store.shared_reads import SharedReads
 from chronos.wire.codec import decode_event
 
 EVENTS_PAGE_MAX: Final = 1000
@@ -159,7 +160,7 @@ class Reads:
         self._pool = pool
         self._zone = zone
         self._balances = SharedReads(
-            self._fetch_balances, self._balance, deadline_s=READ_DEADLINE_S
+            SERVICE, self._fetch_balances, self._balance, deadline_s=READ_DEADLINE_S
         )
 
     async def balance(self, account_id: str) -> StoredBalance | None:

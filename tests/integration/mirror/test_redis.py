@@ -64,6 +64,26 @@ async def test_a_lost_script_is_loaded_again(redis_mirror: RedisMirror):
     await redis_mirror._client.script_flush()
 
     assert await redis_mirror.write_many([balance(), balance("bob")]) == 2
+    assert await redis_mirror.read("bob") == balance("bob")
+
+
+async def test_reads_at_the_same_time_are_each_their_own(redis_mirror: RedisMirror):
+    known = [balance(f"acc-{number}", version=number) for number in range(1, 40)]
+    await redis_mirror.write_many(known)
+    asked = [read for known_one in known for read in (known_one.account_id, "nobody")]
+
+    found = await asyncio.gather(*map(redis_mirror.read, asked))
+
+    assert found[::2] == known
+    assert set(found[1::2]) == {None}
+
+
+async def test_more_readers_than_connections_are_all_answered(redis_mirror: RedisMirror):
+    await redis_mirror.write_many([balance()])
+
+    found = await asyncio.gather(*(redis_mirror.read("alice") for _ in range(300)))
+
+    assert found == [balance()] * 300
 
 
 async def test_after_flushing_the_namespace_writing_all_again_restores_it(
@@ -132,6 +152,13 @@ async def test_a_hash_that_is_not_ours_is_a_fault_not_a_balance(
     redis_mirror: RedisMirror, names: Names
 ):
     await redis_mirror._client.hset(names.balance_key("alice"), "version", "x")
+    await redis_mirror._client.hset(names.balance_key("carol"), "version", b"\xff")
+    await redis_mirror._client.set(names.balance_key("dave"), "no hash")
+    await redis_mirror.write_many([balance("bob")])
 
-    with pytest.raises(Unavailable):
-        await redis_mirror.read("alice")
+    *bad, good = await asyncio.gather(
+        *map(redis_mirror.read, ("alice", "carol", "dave", "bob")), return_exceptions=True
+    )
+
+    assert [type(fault) for fault in bad] == [Unavailable] * 3
+    assert good == balance("bob")
