@@ -4,7 +4,7 @@ Phases of an attempt: `submit` puts it into the queue → a lane takes it with o
 transaction → each waiting caller gets its receipt.
 
 * A lane is one connection that runs one batch after the other. While one lane waits for the
-  disk, another may decide.
+  disk, another may decide. Under load it waits a moment for a fuller batch: `gathering`.
 * An attempt that needs a lock which another lane holds now stays in the queue, and so does
   every later one that shares a lock with it: lanes of one process never wait for each other
   inside PostgreSQL, and nobody is overtaken by an attempt on the same account.
@@ -36,6 +36,7 @@ from chronos.errors import DeadlineExceeded, Overloaded, Unavailable
 from chronos.store.event_store import Conflict
 from chronos.store.faults import SERVICE
 from chronos.store.found import NeedsOf, Prepared
+from chronos.store.gathering import Gathering
 from chronos.telemetry import metrics
 from chronos.wire.booking import AnyAttempt, Booked, KeyName
 from chronos.wire.bounds import BYTES_MAX, EVENTS_MAX, LOCKS_MAX
@@ -142,13 +143,14 @@ class GroupCommit:
         self._held: set[int] = set()
         self._work = asyncio.Event()
         self._lanes: list[asyncio.Task[None]] = []
+        self._gatherings = [Gathering() for _ in committers]
         self._stopping = False
 
     async def __aenter__(self) -> Self:
         """Starts one lane for each committer."""
         self._lanes = [
-            asyncio.create_task(self._run_lane(committer), name=f"commit lane {number}")
-            for number, committer in enumerate(self._committers)
+            asyncio.create_task(self._run_lane(*lane), name=f"commit lane {number}")
+            for number, lane in enumerate(zip(self._committers, self._gatherings, strict=True))
         ]
         return self
 
@@ -201,6 +203,8 @@ class GroupCommit:
         """Takes no more attempts, finishes those under way, gives up the rest at the bound."""
         self._stopping = True
         self._work.set()
+        for gathering in self._gatherings:
+            gathering.stop()
         if self._lanes:
             _, late = await asyncio.wait(self._lanes, timeout=self._limits.drain_s)
             for lane in late:
@@ -221,16 +225,24 @@ class GroupCommit:
         job = _Job(prepared, locks, perf_counter())
         self._jobs[attempt.key] = job
         self._queue.append(job)
+        for gathering in self._gatherings:
+            gathering.arrived(prepared.commands)
         if locks.isdisjoint(self._held):  # else the lane that holds them wakes the others
             self._work.set()
         metrics.COMMANDS_PENDING.set(len(self._jobs))
         return job
 
-    async def _run_lane(self, committer: Committer) -> None:
+    async def _run_lane(self, committer: Committer, gathering: Gathering) -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            if self._queue and not self._stopping:
+                await gathering.wait(sum(job.prepared.commands for job in self._queue))
             batch = self._next_batch()
             if batch:
+                began_s = loop.time()
                 await self._run(committer, batch)
+                known = len(batch) + len(self._queue)
+                gathering.ended(known=known, took_s=loop.time() - began_s)
             elif self._stopping and not self._queue:
                 return
             else:

@@ -1,0 +1,86 @@
+"""A lane waits for those who come back together, and never long, nor for a few."""
+
+from __future__ import annotations
+
+import asyncio
+
+from chronos.store.gathering import KNOWN_MIN, Gathering
+from tests.unit.store.held import held, move, submitted
+
+
+async def test_callers_who_are_answered_together_share_their_next_transaction(
+    journal, committer
+):
+    async def send_again(number):
+        await journal.submit(move(f"{number}-1"))
+        return await journal.submit(move(f"{number}-2"))
+
+    first = await held(journal, committer, move("first"))
+    ones = [asyncio.create_task(send_again(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    committer.began.clear()
+    committer.let.set()
+    committer.let.clear()  # lets the first one go, and holds the next
+    await asyncio.wait_for(committer.began.wait(), 1)
+    others = await submitted(journal, [move(f"other-{number}") for number in range(5)])
+    committer.let.set()
+    await asyncio.gather(first, *ones, *others)
+
+    assert [len(batch) for batch in committer.batches] == [1, 5, 10]
+
+
+async def test_a_caller_that_does_not_come_back_is_waited_for_once_and_briefly():
+    gathering = Gathering()
+    gathering.ended(known=KNOWN_MIN, took_s=0.001)
+
+    await asyncio.wait_for(gathering.wait(1), 1)
+    gathering.ended(known=1, took_s=60)
+
+    await asyncio.wait_for(gathering.wait(1), 1)
+
+
+async def test_the_last_of_those_expected_ends_the_wait():
+    gathering = Gathering()
+    gathering.ended(known=KNOWN_MIN, took_s=60)
+    waiting = asyncio.create_task(gathering.wait(1))
+    await asyncio.sleep(0)
+
+    for _ in range(KNOWN_MIN - 2):
+        gathering.arrived(1)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    gathering.arrived(1)
+
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_a_batch_counts_as_its_commands():
+    gathering = Gathering()
+    gathering.ended(known=64, took_s=60)
+    waiting = asyncio.create_task(gathering.wait(1))
+    await asyncio.sleep(0)
+
+    gathering.arrived(100)
+
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_where_few_wait_nobody_waits_for_company():
+    gathering = Gathering()
+    gathering.ended(known=KNOWN_MIN - 1, took_s=60)
+
+    waiting = asyncio.create_task(gathering.wait(1))
+    await asyncio.sleep(0)
+
+    assert waiting.done()
+
+
+async def test_closing_ends_the_wait():
+    gathering = Gathering()
+    gathering.ended(known=64, took_s=60)
+    waiting = asyncio.create_task(gathering.wait(1))
+    await asyncio.sleep(0)
+
+    gathering.stop()
+
+    await asyncio.wait_for(waiting, 1)
