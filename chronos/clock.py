@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -45,6 +46,26 @@ class IdSource(Protocol):
     def new_id(self, prefix: str) -> str:
         """Makes `prefix` and 26 characters of lower-case Crockford base32 (a UUIDv7)."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockReading:
+    """Another machine's wall clock, read between two looks at ours."""
+
+    theirs: datetime
+    asked_at: datetime
+    answered_at: datetime
+
+    @property
+    def skew_s(self) -> float:
+        """Seconds that theirs is ahead of ours, give or take the doubt; negative: behind."""
+        middle = self.asked_at + (self.answered_at - self.asked_at) / 2
+        return (self.theirs - middle).total_seconds()
+
+    @property
+    def doubt_s(self) -> float:
+        """How far the skew may be off: the question was on its way half of the time."""
+        return (self.answered_at - self.asked_at).total_seconds() / 2
 
 
 class SystemClock:

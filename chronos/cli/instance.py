@@ -6,8 +6,9 @@ other settings; the default data folder of `chronos up`.
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from chronos.wire.topics import Names
 
 if TYPE_CHECKING:
     from chronos.audit.reconcile import Targets
+    from chronos.watch.place import Place
 
 COMMAND_DEADLINE_S = 20.0
 
@@ -45,6 +47,10 @@ class Instance:
     relay_shards: int
     other_queries: tuple[str, ...] = ()
     """Base addresses of the balances workers but the first."""
+    grpc: str = ""
+    """host:port of the gRPC door."""
+    pids: Mapping[str, int] = field(default_factory=dict)
+    """Process ids on this machine, by name."""
 
     @property
     def targets(self) -> Targets:
@@ -60,6 +66,29 @@ class Instance:
             elasticsearch_url=self.elasticsearch_url,
             doors=self.doors,
             other_queries=self.other_queries,
+        )
+
+    @property
+    def place(self) -> Place:
+        """Gives what is looked at from outside."""
+        # Loads the clients of every server, which most commands have no use for.
+        from chronos.watch.place import Place, named_processes
+
+        return Place(
+            data=self.data,
+            names=self.names,
+            command=self.doors.command,
+            queries=(self.doors.query, *self.other_queries),
+            grpc=self.grpc,
+            api_key=self.doors.api_key,
+            processes=named_processes(self.metrics, self.doors.query),
+            postgres_dsn=self.postgres_dsn,
+            kafka=self.kafka,
+            redis_url=self.redis_url,
+            elasticsearch_url=self.elasticsearch_url,
+            partitions=self.partitions,
+            relay_shards=self.relay_shards,
+            pids=self.pids,
         )
 
     def client(self, *, read_your_writes: bool = False) -> LedgerClient:
@@ -94,6 +123,31 @@ def find_instance(data: Path | None) -> Instance:
     return from_addresses(addresses, settings, data=folder)
 
 
+def find_place(data: Path | None, metrics: tuple[str, ...]) -> Place:
+    """Finds what is to be looked at: an instance, or else what the settings' addresses name.
+
+    Args:
+        data: A data folder that was named.
+        metrics: URLs of processes' metrics that were named; they stand for those known.
+
+    Raises:
+        MissingPart: As `find_instance` says, and the settings name no PostgreSQL.
+        SettingFault: A `CHRONOS_*` variable cannot be used.
+    """
+    from chronos.watch.place import named_processes
+
+    settings = Settings.from_environment()
+    try:
+        place = find_instance(data).place
+    except MissingPart:
+        if data is not None or not settings.postgres_dsn:
+            raise
+        place = _from_settings(settings).place
+    if not metrics:
+        return place
+    return dataclasses.replace(place, processes=named_processes(metrics, place.queries[0]))
+
+
 def default_data_folder() -> Path:
     """Gives the folder that `chronos up` uses when none is named."""
     return Machine.detect(process_environment()).data
@@ -113,6 +167,8 @@ def from_addresses(addresses: Addresses, settings: Settings, *, data: Path | Non
         partitions=addresses.partitions,
         relay_shards=settings.relay_shards,
         other_queries=tuple(_other_queries(addresses)),
+        grpc=addresses.grpc,
+        pids=addresses.pids,
     )
 
 
@@ -141,7 +197,10 @@ def _is_process(pid: int) -> bool:
 
 
 def _from_settings(settings: Settings) -> Instance:
-    admin = f"http://{settings.api_host}:{settings.admin_port}"
+    admin = range(settings.admin_port, settings.admin_port + settings.api_processes)
+    listeners = [f"{settings.api_host}:{port}" for port in admin]
+    workers = (settings.relay_port, settings.balances_port, settings.mirror_port)
+    listeners += [f"{settings.web_host}:{port}" for port in workers]
     return Instance(
         data=None,
         names=Names(settings.namespace),
@@ -150,11 +209,12 @@ def _from_settings(settings: Settings) -> Instance:
             query=f"http://{settings.web_host}:{settings.balances_port}",
             api_key=settings.api_key,
         ),
-        metrics=(f"{admin}/metrics",),
+        metrics=tuple(f"http://{listener}/metrics" for listener in listeners),
         postgres_dsn=settings.postgres_dsn,
         kafka=settings.kafka,
         redis_url=settings.redis_url,
         elasticsearch_url=settings.elasticsearch_url,
         partitions=settings.partitions,
         relay_shards=settings.relay_shards,
+        grpc=f"{settings.api_host}:{settings.grpc_port}",
     )

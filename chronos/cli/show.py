@@ -34,6 +34,16 @@ def instance_options(function: _F) -> _F:
     return data(as_json(function))
 
 
+def metrics_option(function: _F) -> _F:
+    """Adds `--metrics URL`, for processes that no data folder and no setting names."""
+    return click.option(
+        "--metrics",
+        multiple=True,
+        metavar="URL",
+        help="The metrics of a process to look at, once for each; instead of those known.",
+    )(function)
+
+
 def rows_option(function: _F) -> _F:
     """Adds `--limit`, the most rows of a list."""
     return click.option(

@@ -147,37 +147,6 @@ async def test_the_outbox_is_shown_by_shard(run, data):
     assert [shard["unpublished"] for shard in ended.json["shards"]] == [0, 0]
 
 
-async def test_the_doctor_names_what_is_wrong_and_ends_with_one(run, data, estate):
-    ended = await run("doctor", "--data", data, "--json")
-
-    assert ended.code == 1
-    said = {check["about"]: check for check in ended.json["checks"]}
-    assert said["PostgreSQL schema"]["is_fine"]
-    assert said["Redis"]["is_fine"]
-    wrong = {about for about, check in said.items() if not check["is_fine"]}
-    names = estate.targets.names
-    missing = {topic.name for topic in names.topics} - {names.events}
-    assert {about for about in wrong if about.startswith("topic ")} == {
-        f"topic {name}" for name in missing
-    }
-
-
-@pytest.mark.usefixtures("refusals")
-async def test_the_doctor_sees_a_topic_with_another_count_of_partitions(run, data):
-    path = Path(data) / "run" / "addresses.json"
-    addresses = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(addresses | {"partitions": 5}), encoding="utf-8")
-
-    said = {
-        one["about"]: one
-        for one in (await run("doctor", "--data", data, "--json")).json["checks"]
-    }
-
-    for topic in ("events", "rejections", "dead-letters"):
-        (about,) = [about for about in said if about.endswith(f".{topic}.v1")]
-        assert said[about]["sentence"].startswith("has 4 partitions, not 5")
-
-
 async def test_the_currency_of_a_new_account_is_given_once(run, data):
     ended = await run("account", "open", "carol", "EUR", "--currency", "USD", "--data", data)
 

@@ -1,0 +1,1 @@
+"""What is wrong with an instance, in sentences: facts are gathered, rules judge them."""
