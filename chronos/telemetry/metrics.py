@@ -208,3 +208,16 @@ PROCESS_READY = Gauge(
 # A counter that begins with its first increment hides it: Prometheus sees no increase.
 for _cause in ("Unavailable", "DeadlineExceeded"):
     POSTGRES_UNAVAILABLE.labels(_cause)
+
+SPANS = Counter(
+    "chronos_trace_spans_total",
+    "Spans by what became of them: exported; dropped, since the queue was full or the process "
+    "ended; failed, since the receiver did not take them.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+SPANS_QUEUED = Gauge(
+    "chronos_trace_spans_queued",
+    "Spans that wait to be exported.",
+    registry=REGISTRY,
+)

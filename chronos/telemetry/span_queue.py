@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from chronos.telemetry.logs import get_logger
+from chronos.telemetry.metrics import SPANS, SPANS_QUEUED
 from chronos.telemetry.spans import Span
-from chronos.telemetry.trace_metrics import SPANS, SPANS_QUEUED
 
 Export = Callable[[Sequence[Span]], bool]
 """Sends spans; tells whether they were taken. May take as long as the exporter's time-out."""
