@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from chronos.bench.load import Door
 from chronos.bench.stack import Parts, Side, started_side
 from chronos.cli.instance import find_instance
 from chronos.cli.up import ENVIRONMENT
@@ -92,6 +93,7 @@ def given_side(target: Target, log: Path) -> Side:
     Raises:
         MissingPart: Nothing runs on the folder.
         SettingFault: The options contradict each other, or there is no API key.
+        BenchFault: The driver cannot speak to an address.
     """
     machine = Machine.detect(ENVIRONMENT)
     if target.data is not None:
@@ -114,6 +116,8 @@ def given_side(target: Target, log: Path) -> Side:
         raise SettingFault("CHRONOS_API_KEY", "is empty; --api needs the key to send")
     queries = tuple(one.rstrip("/") for one in target.queries)
     api = target.api.rstrip("/")
+    for url in (api, *queries):
+        Door.at(url)  # Before anything is opened there.
     return Side(
         doors=Doors(command=api, query=next(iter(queries), api), api_key=settings.api_key),
         queries=queries,

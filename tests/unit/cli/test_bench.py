@@ -70,6 +70,13 @@ def test_addresses_that_contradict_each_other_are_refused(words, said, monkeypat
     assert said in str(done.exception)
 
 
+def test_an_address_behind_tls_is_refused_before_anything_is_opened(monkeypatch):
+    monkeypatch.setenv("CHRONOS_API_KEY", "key")
+    done = CliRunner().invoke(command, ("transfers", "--api", "https://ledger.example"))
+
+    assert "plain HTTP/1.1" in str(done.exception)
+
+
 def test_the_exponent_of_zipf_is_in_the_help():
     done = CliRunner().invoke(command, ("transfers", "--help"), terminal_width=200)
 
