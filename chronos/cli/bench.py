@@ -1,6 +1,7 @@
 """`chronos bench`: how fast, and on what.
 
-Loads from outside: `transfers`, `batches`, `balance` and `history`; and `rebuild`.
+Loads from outside: `transfers`, `batches`, `balance` and `history`; and `rebuild`. The stages
+behind the command API are in `bench_stages.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from chronos.bench.skew import Skew
 from chronos.bench.stack import Parts, started_side
 from chronos.bench.table import marked, tables
 from chronos.bench.transfers import TransfersPlan, measure_transfers
+from chronos.cli import bench_stages
 from chronos.cli.bench_options import bench_folder, bench_options, end
 from chronos.cli.bench_target import Target, side_of, target_options
 from chronos.cli.show import print_fields, print_table
@@ -306,3 +308,7 @@ def table(files: tuple[Path, ...]) -> None:
     """Print the tables of kept reports, as Markdown."""
     for name, text in tables(files).items():
         print(marked(name, text))
+
+
+for _stage in bench_stages.COMMANDS:
+    command.add_command(_stage)

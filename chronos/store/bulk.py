@@ -2,7 +2,7 @@
 
 The rows are a bookkeeper's, so they are what commands would have written: hashes continue, the
 trigger for double entry sees every statement, positions are the journal's. What is left out is
-the outbox and the receipts, so nothing is published and no key is known: a bank at work must
+the receipts, so no key is known, and the outbox unless it is filled too: a bank at work must
 never be filled like this.
 """
 
@@ -16,10 +16,11 @@ import asyncpg
 
 from chronos.store import pool
 from chronos.store.faults import translated
-from chronos.wire.booking import AccountRow, EventRow
+from chronos.wire.booking import AccountRow, EventRow, OutboxRow
 
 _DEADLINE_S: Final = 600.0
 _NEXT_POSITION: Final = "SELECT nextval('journal_position')"
+_OUTBOX_IN_USE: Final = "SELECT which FROM outbox_current"
 _KEEP_POSITIONS: Final = "SELECT setval('journal_position', $1::bigint)"
 # What autovacuum and the checkpointer would do in the hours that a real journal takes to grow.
 _SETTLE: Final = ("VACUUM (ANALYZE) accounts", "VACUUM (ANALYZE) events", "CHECKPOINT")
@@ -46,14 +47,44 @@ class Bulk:
                 await self._copy("accounts", AccountRow._fields, accounts)
                 await self._copy("events", EventRow._fields, events)
 
-    async def settle(self, last_position: int) -> None:
-        """Keeps the positions that were used, and leaves the tables as hours of work would.
+    async def insert_outbox(self, rows: Sequence[OutboxRow]) -> None:
+        """Puts rows into the outbox that commands write now, for the relay to publish.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        with translated():
+            which = int(await self._connection.fetchval(_OUTBOX_IN_USE))
+            await self._copy(f"outbox_{which:d}", OutboxRow._fields, rows)
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[None]:
+        """Has all that is put in meanwhile appear in one moment, at the end.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        with translated():
+            async with self._connection.transaction():
+                yield
+
+    async def keep_positions(self, last_position: int) -> None:
+        """Lets nobody draw the positions up to this one again.
 
         Raises:
             Unavailable: PostgreSQL does not answer.
         """
         with translated():
             await self._connection.fetchval(_KEEP_POSITIONS, last_position)
+
+    async def settle(self, last_position: int) -> None:
+        """Keeps the positions that were used, and leaves the tables as hours of work would.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        await self.keep_positions(last_position)
+        with translated():
             for statement in _SETTLE:
                 await self._connection.execute(statement)
 
