@@ -7,13 +7,16 @@ the changelog would then end with the older value. Versions tell: an older one i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import faust
 import msgspec
+import rocksdict
 from faust.stores import rocksdb
-from faust.types import EventT, StoreT
+from faust.types import TP, EventT, StoreT
+
+from chronos.stream.recovery import BulkTable
 
 
 class _Versioned(msgspec.Struct):
@@ -37,6 +40,46 @@ class VersionedStore(rocksdb.Store):
         news = [event for event in batch if self._is_news(event, newest)]
         super().apply_changelog_batch(news, to_key, to_value)
 
+    def fill(self, tp: TP, records: Sequence[Any]) -> bool:
+        """Writes a page of one partition's changelog, and the offset of its last record.
+
+        Args:
+            tp: The partition; where its database is not open, nothing is written.
+            records: As aiokafka gives them, by offset.
+
+        Returns:
+            Whether the page was taken.
+        """
+        database: Any = self._dbs.get(tp.partition)
+        if database is None:
+            return False
+        kept = self._kept(database, records)
+        batch: Any = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in kept.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        # In one write: a page is there with its offset, or neither is.
+        batch.put(self.offset_key, str(records[-1].offset).encode())
+        database.write(batch)
+        return True
+
+    def _kept(self, database: Any, records: Sequence[Any]) -> dict[bytes, bytes | None]:
+        keys = list({record.key for record in records})
+        stored = zip(keys, database.get(keys), strict=True)
+        known = {key: 0 if value is None else version_of(value) for key, value in stored}
+        kept: dict[bytes, bytes | None] = {}
+        for record in records:
+            key, value = record.key, record.value
+            if value is None:
+                kept[key] = None
+                continue
+            version = version_of(value)
+            if version >= known[key]:
+                known[key], kept[key] = version, value
+        return kept
+
     def _is_news(self, event: EventT[Any], newest: dict[tuple[int, bytes | None], int]) -> bool:
         message = event.message
         if message.value is None:
@@ -51,8 +94,15 @@ class VersionedStore(rocksdb.Store):
         return version >= known
 
 
-class VersionedTable(faust.Table):  # type: ignore[type-arg]  # not generic when it runs
+class VersionedTable(faust.Table, BulkTable):  # type: ignore[type-arg]  # see below
     """Is a Faust table whose values carry a version, kept in a `VersionedStore`."""
+
+    # Faust's table is not generic when it runs.
+
+    def fill(self, tp: Any, records: Sequence[Any]) -> bool:
+        """Writes a page of the changelog to the database of its partition."""
+        store: Any = self.data
+        return bool(store.fill(tp, records))
 
     def _new_store(self) -> StoreT[Any, Any]:
         return VersionedStore(

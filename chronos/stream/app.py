@@ -38,6 +38,7 @@ from chronos.errors import ChronosError
 from chronos.memory import settle_memory
 from chronos.stream.liveness import Liveness
 from chronos.stream.pages import PageSchema
+from chronos.stream.recovery import BulkTableManager
 from chronos.stream.sensors import LightMonitor
 from chronos.stream.stall_watch import StallWatch
 from chronos.stream.topics import ensure_topics
@@ -179,6 +180,7 @@ def make_app(settings: Settings, role: str) -> ChronosApp:
         settings,
         role,
         monitor=LightMonitor(),
+        TableManager=BulkTableManager,
         Worker=ChronosWorker,
         autodiscover=False,
         env={},

@@ -8,7 +8,8 @@ Measured with a table written once per key and batch: 8,400 events a second by r
 The offset of a page is that of its last record. Faust finds what may be committed by looking
 for gaps between acknowledged offsets; between pages there is nothing but gaps, so `PageOffsets`
 keeps the pages that are open, in order, and a partition may be committed up to the first one.
-Changelogs are not paged: Faust reads them while it recovers, in a loop of its own.
+Changelogs are not paged: they are read while tables recover, in a loop of its own
+(`chronos.stream.recovery`).
 """
 
 from __future__ import annotations

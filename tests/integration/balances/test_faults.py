@@ -73,6 +73,8 @@ async def test_a_table_lost_with_its_disk_comes_back_from_the_changelog(
     worker.start()
     await scene.until_ready(worker)
 
+    (read,) = worker.said("table_recovered_in_bulk")
+    assert read["records"] >= ACCOUNTS
     assert await scene.assert_equal(worker) == {"table"}
     await assert_redis_equal(scene, redis_url)
 
