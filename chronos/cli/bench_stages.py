@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from chronos.bench.report import Report
+from chronos.bench.skew import Skew
 from chronos.bench.stages.backlog import Drained
 from chronos.bench.stages.folding import FoldPlan, measure_fold
 from chronos.bench.stages.growing import GrowthPlan, measure_growth
@@ -47,7 +48,7 @@ def relay(*, file: Path | None, **options: Any) -> None:
     plan = RelayPlan(**options)
     report = _on_stage(lambda stage: measure_relay(stage, plan))
     _show_relay(report)
-    end(report, file)
+    end(report, file, report.load.troubles)
 
 
 @click.command()
@@ -98,17 +99,17 @@ def fold(*, accounts: int, events: int, file: Path | None) -> None:
 @click.option("--api-processes", default=1, show_default=True, type=click.IntRange(1, 60))
 @click.option("--without-mirror", is_flag=True, help="Without Elasticsearch's read models.")
 @bench_options(
-    "rate", "seconds", "warm_up_s", "connections", "accounts", "file",
+    "rate", "seconds", "warm_up_s", "connections", "accounts", "skew", "file",
     rate=1_200.0, seconds=60.0, warm_up_s=5.0,
 )  # fmt: skip
 def pipeline(
-    *, api_processes: int, without_mirror: bool, file: Path | None, **options: Any
+    *, api_processes: int, without_mirror: bool, skew: str, file: Path | None, **options: Any
 ) -> None:
     """Measure the whole pipeline under a constant rate: how far behind is which read model."""
-    plan = PipelinePlan(has_mirror=not without_mirror, **options)
+    plan = PipelinePlan(has_mirror=not without_mirror, skew=Skew(skew), **options)
     report = _on_stage(lambda stage: measure_pipeline(stage, plan), api_processes=api_processes)
     _show_pipeline(report)
-    end(report, file)
+    end(report, file, report.load.troubles)
 
 
 @click.command()
@@ -137,11 +138,13 @@ def recovery(*, accounts: int, without_failover: bool, file: Path | None) -> Non
     type=click.IntRange(2_000, _EVENTS_MAX),
     help="Events of the long journal, about; ten million take a quarter of an hour to fill.",
 )
-@bench_options("seconds", "warm_up_s", "connections", "accounts", "rounds", "file", rounds=3)
-def growth(*, short: int, journal: int, file: Path | None, **options: Any) -> None:
+@bench_options(
+    "seconds", "warm_up_s", "connections", "accounts", "skew", "rounds", "file", rounds=3
+)
+def growth(*, short: int, journal: int, skew: str, file: Path | None, **options: Any) -> None:
     """Measure whether a transfer costs more on a long journal than on a short one."""
     quiet_libraries()
-    plan = GrowthPlan(events=(short, journal), **options)
+    plan = GrowthPlan(events=(short, journal), skew=Skew(skew), **options)
     with bench_folder() as folder, Screen() as screen:
         folder.mkdir()
         folder.chmod(0o711)

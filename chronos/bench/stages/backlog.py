@@ -16,7 +16,7 @@ import msgspec
 from chronos.bench.report import BenchFault
 from chronos.bench.stages.processes import peak_mib, processor_s, resident_mib
 
-LOOK_S: Final = 0.25
+LOOK_S: Final = 0.1
 STILL_S: Final = 600.0
 
 

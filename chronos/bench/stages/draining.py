@@ -6,6 +6,7 @@ is stopped while the relay publishes, and the relay before it starts again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from chronos.bench.stages.backlog import Drained, watch_drain
@@ -36,9 +37,11 @@ async def drain(stage: Stage, worker: str, *, counter: str, records: int) -> Dra
     Raises:
         BenchFault: The worker stands still.
     """
-    await stage.start(worker)
-    return await watch_drain(
-        lambda: stage.counted(worker, counter),
-        records=records,
-        pid=lambda: stage.pid(worker),
-    )
+    async with asyncio.TaskGroup() as group:
+        # A short backlog is gone before the worker says that it is ready.
+        group.create_task(stage.start(worker))
+        return await watch_drain(
+            lambda: stage.counted(worker, counter),
+            records=records,
+            pid=lambda: stage.pid(worker),
+        )

@@ -1,34 +1,33 @@
-"""Transfers over HTTP at a constant rate, from a process of their own."""
+"""Transfers over HTTP between the accounts of a town, from a process of their own."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from asyncio.subprocess import PIPE
 from collections.abc import Sequence
-from typing import Final
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
-import msgspec
-
-from chronos.bench.load import LoadPlan
-from chronos.bench.report import BenchFault
+from chronos.bench.driving import run_load
+from chronos.bench.load import Door, LoadPlan, Transfers
+from chronos.bench.skew import Skew
 from chronos.bench.stages.stage import Stage
 from chronos.bench.stages.town import CURRENCY
 from chronos.bench.tally import LoadResult
-from chronos.home import code_folder
 
-MARGIN_S: Final = 60.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How many transfers a second, for how long, over how many connections."""
+
+    rate: float
+    seconds: float
+    warm_up_s: float
+    connections: int
+    skew: Skew = Skew.UNIFORM
 
 
 async def drive(
     stage: Stage,
     accounts: Sequence[str],
-    *,
-    rate: float | None,
-    seconds: float,
-    warm_up_s: float,
-    connections: int,
+    pace: Pace,
 ) -> LoadResult:
     """Drives transfers between accounts, and gives the load's own figures.
 
@@ -36,41 +35,21 @@ async def drive(
         BenchFault: The driver failed.
     """
     doors = stage.doors
-    at = urlsplit(doors.command)
-    plan = LoadPlan(
-        host=at.hostname or "",
-        port=at.port or 0,
-        api_key=doors.api_key,
+    work = Transfers(
         accounts=tuple(accounts),
         currency=CURRENCY,
-        connections=connections,
-        warm_up_s=warm_up_s,
-        seconds=seconds,
-        rate=rate,
+        skew=pace.skew,
         seed=1,
         run=f"stages-{stage.clock.now().timestamp():.6f}",
     )
-    return await run_driver(plan)
-
-
-async def run_driver(plan: LoadPlan) -> LoadResult:
-    """Runs the load driver in a process of its own, so that it shares no interpreter.
-
-    Raises:
-        BenchFault: It failed, or did not end in time.
-    """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "chronos.bench.driver", stdin=PIPE, stdout=PIPE, cwd=code_folder()
+    return await run_load(
+        LoadPlan(
+            doors=(Door.at(doors.command),),
+            api_key=doors.api_key,
+            work=work,
+            connections=pace.connections,
+            warm_up_s=pace.warm_up_s,
+            seconds=pace.seconds,
+            rate=pace.rate,
+        )
     )
-    try:
-        async with asyncio.timeout(plan.warm_up_s + plan.seconds + MARGIN_S):
-            out, _ = await process.communicate(msgspec.json.encode(plan))
-    except TimeoutError as error:
-        raise BenchFault("The load driver did not end in time.") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise BenchFault(f"The load driver ended with exit code {process.returncode}.")
-    return msgspec.json.decode(out, type=LoadResult)

@@ -17,14 +17,16 @@ from typing import Final
 
 import msgspec
 
-from chronos.bench.load import LoadPlan
+from chronos.bench.driving import run_load
+from chronos.bench.load import Door, LoadPlan, Transfers
 from chronos.bench.report import Report, Start
-from chronos.bench.stack import WriteSide, write_side
-from chronos.bench.stages.driving import run_driver
+from chronos.bench.skew import Skew
+from chronos.bench.stack import Parts, Side, started_side
 from chronos.bench.stages.processes import processor_s
 from chronos.bench.stages.town import CURRENCY, Say, Town, TownPlan, fill_town
 from chronos.bench.tally import LoadResult
 from chronos.clock import Clock
+from chronos.embedded.folder import DataFolder
 from chronos.embedded.report import Report as News
 from chronos.settings import Settings
 from chronos.store.bulk import open_bulk
@@ -42,6 +44,7 @@ class GrowthPlan:
     seconds: float
     warm_up_s: float
     connections: int
+    skew: Skew
     rounds: int
 
 
@@ -56,7 +59,7 @@ class JournalFigures(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
     processor_us: float
     """Of API and PostgreSQL, for one transfer."""
-    statuses: Mapping[str, int]
+    troubles: Mapping[str, int]
 
 
 class GrowthReport(Report, frozen=True, kw_only=True):
@@ -71,8 +74,9 @@ class GrowthReport(Report, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    side: WriteSide
+    side: Side
     town: Town
+    folder: DataFolder
 
 
 async def measure_growth(
@@ -101,15 +105,10 @@ async def measure_growth(
         sides = []
         for name, events in zip(("short", "long"), plan.events, strict=True):
             side = await stack.enter_async_context(
-                write_side(
-                    folder / name,
-                    environment=environment,
-                    report=news,
-                    api_processes=1,
-                    writer_lanes=1,
-                )
+                started_side(folder / name, Parts(), environment=environment, report=news)
             )
-            sides.append(_Side(side, await _fill(side, plan, events, clock, news.say)))
+            town = await _fill(side, plan, events, clock, news.say)
+            sides.append(_Side(side, town, DataFolder(folder / name)))
         figures: list[JournalFigures] = []
         for number in range(1, plan.rounds + 1):
             # The other one first every second time: neither always has the warmer machine.
@@ -123,6 +122,7 @@ async def measure_growth(
                 "events": [one.town.events for one in sides],
                 "accounts": plan.accounts,
                 "connections": plan.connections,
+                "skew": plan.skew.value,
                 "seconds": plan.seconds,
                 "warm_up_s": plan.warm_up_s,
                 "rounds": plan.rounds,
@@ -151,28 +151,31 @@ def growth(figures: Sequence[JournalFigures]) -> tuple[float, float]:
     return round(statistics.median(by_rate), 3), round(statistics.median(by_processor), 3)
 
 
-async def _fill(side: WriteSide, plan: GrowthPlan, events: int, clock: Clock, say: Say) -> Town:
+async def _fill(side: Side, plan: GrowthPlan, events: int, clock: Clock, say: Say) -> Town:
     town = TownPlan(accounts=plan.accounts, events=events, now=clock.now(), is_published=False)
     async with open_bulk(side.postgres_dsn) as bulk:
         return await fill_town(bulk, Settings(), town, say=say)
 
 
 async def _round(one: _Side, plan: GrowthPlan, number: int) -> JournalFigures:
-    pids = [_pid(one.side, child) for child in CHILDREN]
+    pids = [_pid(one.folder, child) for child in CHILDREN]
     before_s = sum(map(processor_s, pids))
-    load = await run_driver(
+    work = Transfers(
+        accounts=one.town.funded,
+        currency=CURRENCY,
+        skew=plan.skew,
+        seed=number,
+        run=f"growth-{number}",
+    )
+    doors = one.side.doors
+    load = await run_load(
         LoadPlan(
-            host="127.0.0.1",
-            port=one.side.port,
-            api_key=one.side.doors.api_key,
-            accounts=one.town.funded,
-            currency=CURRENCY,
+            doors=(Door.at(doors.command),),
+            api_key=doors.api_key,
+            work=work,
             connections=plan.connections,
             warm_up_s=plan.warm_up_s,
             seconds=plan.seconds,
-            rate=None,
-            seed=number,
-            run=f"growth-{number}",
         )
     )
     used_s = sum(map(processor_s, pids)) - before_s
@@ -183,7 +186,7 @@ async def _round(one: _Side, plan: GrowthPlan, number: int) -> JournalFigures:
         p50_ms=load.p50_ms,
         p99_ms=load.p99_ms,
         processor_us=round(used_s / max(1, _answers(load)) * 1e6, 1),
-        statuses=load.statuses,
+        troubles=load.troubles,
     )
 
 
@@ -191,8 +194,8 @@ def _answers(load: LoadResult) -> int:
     return sum(load.statuses.values()) + load.warm_up_answers
 
 
-def _pid(side: WriteSide, child: str) -> int:
-    return int((side.folder.run / "pids" / child).read_text(encoding="ascii"))
+def _pid(folder: DataFolder, child: str) -> int:
+    return int((folder.run / "pids" / child).read_text(encoding="ascii"))
 
 
 def _line(figures: JournalFigures) -> str:

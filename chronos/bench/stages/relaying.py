@@ -23,7 +23,7 @@ import msgspec
 import uvloop
 
 from chronos.bench.report import BenchFault, Report, Start
-from chronos.bench.stages.driving import drive
+from chronos.bench.stages.driving import Pace, drive
 from chronos.bench.stages.processes import processor_s
 from chronos.bench.stages.stage import Stage, until
 from chronos.bench.stages.town import Town, TownPlan
@@ -208,10 +208,12 @@ async def _way(stage: Stage, plan: RelayPlan, town: Town) -> tuple[WayFigures, L
             load = await drive(
                 stage,
                 town.accounts,
-                rate=plan.rate,
-                seconds=plan.seconds,
-                warm_up_s=plan.warm_up_s,
-                connections=plan.connections,
+                Pace(
+                    rate=plan.rate,
+                    seconds=plan.seconds,
+                    warm_up_s=plan.warm_up_s,
+                    connections=plan.connections,
+                ),
             )
             watching.cancel()
     return way_figures(watch.seen, warm_up_s=plan.warm_up_s), load
