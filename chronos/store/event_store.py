@@ -34,6 +34,7 @@ from chronos.errors import ChronosError, InvariantBroken
 from chronos.store import pool
 from chronos.store.faults import DRIVER_ERRORS, translated
 from chronos.store.found import NeedsOf, Prepared, Wanted, found_in
+from chronos.store.identities import Identities
 from chronos.store.statements import (
     READ_FOUND,
     TRY_KEYS,
@@ -94,6 +95,7 @@ class EventStore:
         self._appends: dict[int, Any] = {}
         self.phases: dict[str, float] = {}
         """Seconds of each phase of the newest transaction."""
+        self._identities = Identities(rules.zone)
 
     async def commit(self, batch: Sequence[Prepared]) -> Booked:
         """Decides and writes a batch in one transaction.
@@ -125,10 +127,10 @@ class EventStore:
         busy = await _begin(connection, wanted)
         pass_point(CrashPoint.AFTER_LOCK)
         stopwatch.lap("lock")
-        row = await self._read.fetchrow(*wanted.parameters())
+        row = await self._read.fetchrow(*wanted.parameters(self._identities))
         stopwatch.lap("read")
         attempts = [prepared.attempt for prepared in batch]
-        booked = self._rules.book(attempts, found_in(row, busy, self._rules.zone))
+        booked = self._rules.book(attempts, found_in(row, busy, self._identities))
         stopwatch.lap("decide")
         if booked.receipt_rows:
             append = await self._append_to(connection, row["which"])
@@ -161,6 +163,7 @@ class EventStore:
                 connection.terminate()
                 raise
             self._appends.clear()
+            self._identities.forget()
             self._connection = connection
         return connection
 

@@ -16,6 +16,7 @@ from chronos.domain.events import HoldPlaced
 from chronos.domain.ids import AccountId, HoldId, TransferId
 from chronos.domain.states import BookedPosting, HoldState, JournalEntry
 from chronos.errors import InvariantBroken
+from chronos.store.identities import Identities, Identity
 from chronos.store.locks import blocking_locks, key_lock
 from chronos.wire.booking import (
     AnyAttempt,
@@ -29,6 +30,9 @@ from chronos.wire.booking import (
 from chronos.wire.bounds import BYTES_MAX, EVENTS_MAX, LOCKS_MAX
 from chronos.wire.codec import decode_event
 from chronos.wire.documents import HOLD_ENDS
+
+# By the number: a call of the enumeration costs ten times as much, twice a transfer.
+_STATUSES = {int(status): status for status in AccountStatus}
 
 NeedsOf = Callable[[Command], Needs]
 """Tells what a command must have locked and read; the ledger's `needs_of`."""
@@ -126,8 +130,8 @@ class Wanted:
             positions=sum(prepared.positions for prepared in batch),
         )
 
-    def parameters(self) -> tuple[Any, ...]:
-        """Gives the parameters of `READ_FOUND`."""
+    def parameters(self, identities: Identities) -> tuple[Any, ...]:
+        """Gives the parameters of `READ_FOUND`; its row is read with the same identities."""
         names = self.keys.values()
         return (
             self.positions,
@@ -138,13 +142,15 @@ class Wanted:
             [key for _, key in names],
             self.holds,
             self.entries,
+            identities.unmet(self.accounts),
         )
 
 
-def found_in(row: Any, busy_keys: frozenset[KeyName], zone: ZoneInfo) -> Found:
-    """Reads the one row of `READ_FOUND`."""
+def found_in(row: Any, busy_keys: frozenset[KeyName], identities: Identities) -> Found:
+    """Reads the one row of `READ_FOUND`, and who the accounts are that were not met before."""
+    identities.meet(row["identities"])
     return Found(
-        heads={AccountId(head[0]): _head(head, zone) for head in row["heads"]},
+        heads={AccountId(head[0]): _head(head, identities[head[0]]) for head in row["heads"]},
         transfers=frozenset(row["transfers"]),
         external_ids=dict(row["external_ids"]),
         receipts={
@@ -188,9 +194,22 @@ def account_state(columns: Sequence[Any], zone: ZoneInfo) -> AccountState:
     )
 
 
-def _head(columns: Sequence[Any], zone: ZoneInfo) -> Head:
-    *account, digest, recorded_at = columns
-    return Head(state=account_state(account, zone), hash=digest, recorded_at=recorded_at)
+def _head(columns: Sequence[Any], identity: Identity) -> Head:
+    name, version, booked, held, limit, status, holds, digest, recorded_at = columns
+    currency, kind, opened_on = identity
+    state = AccountState(
+        account_id=AccountId(name),
+        currency=currency,
+        kind=kind,
+        version=version,
+        booked=booked,
+        held=held,
+        open_holds=holds,
+        overdraft_limit=limit,
+        status=_STATUSES[status],
+        opened_on=opened_on,
+    )
+    return Head(state=state, hash=digest, recorded_at=recorded_at)
 
 
 def _hold(body: bytes, ended: str | None) -> tuple[HoldId, HoldState]:

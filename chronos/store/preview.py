@@ -8,6 +8,7 @@ from typing import Final
 
 from chronos.store.event_store import Rules
 from chronos.store.found import Prepared, Wanted, found_in
+from chronos.store.identities import Identities
 from chronos.store.pool import Pool
 from chronos.store.statements import READ_FOUND
 from chronos.wire.booking import AnyAttempt
@@ -39,10 +40,11 @@ class Preview:
             return await self._preview(attempt, Wanted.of((prepared,)))
 
     async def _preview(self, attempt: AnyAttempt, wanted: Wanted) -> Receipt:
-        _, *others = wanted.parameters()
+        identities = Identities(self._rules.zone)
+        _, *others = wanted.parameters(identities)
         async with self._pool.connection() as connection:
             row = await connection.fetchrow(READ_FOUND, 0, *others)
-        found = found_in(row, frozenset(), self._rules.zone)
+        found = found_in(row, frozenset(), identities)
         undrawn = (_NO_POSITION,) * wanted.positions
         fresh = replace(found, positions=undrawn, receipts={})
         return self._rules.book((attempt,), fresh).receipts[0]

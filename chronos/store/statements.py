@@ -51,12 +51,11 @@ SELECT
   ARRAY(SELECT nextval('journal_position') FROM generate_series(1, $1::integer)) AS positions,
   ARRAY(
     SELECT ROW(
-      head.account_id, account.currency, account.kind, head.version, head.booked_after,
-      head.held_after, head.overdraft_limit_after, head.status_after, account.opened_at,
-      account.opened_on, head.open_holds_after, head.hash, head.recorded_at
+      head.account_id, head.version, head.booked_after, head.held_after,
+      head.overdraft_limit_after, head.status_after, head.open_holds_after, head.hash,
+      head.recorded_at
     )
     FROM unnest($2::text[]) AS wanted (account_id)
-    JOIN accounts AS account ON account.account_id = wanted.account_id
     CROSS JOIN LATERAL (
       SELECT
         events.account_id, events.version, events.booked_after, events.held_after,
@@ -126,9 +125,18 @@ SELECT
       LIMIT 1
     ) AS reversal ON true
     ORDER BY posting.transfer_id, posting.leg
-  ) AS entries
+  ) AS entries,
+  ARRAY(
+    SELECT ROW(
+      account.account_id, account.currency, account.kind, account.opened_at, account.opened_on
+    )
+    FROM unnest($9::text[]) AS unmet (account_id)
+    JOIN accounts AS account ON account.account_id = unmet.account_id
+  ) AS identities
 """
 """Reads all that a batch needs in one new snapshot, and draws its positions; no lock.
+
+Of the accounts that the connection has met before it reads what may have changed, no more.
 
 The sub-queries with a LIMIT or OFFSET are kept apart by the planner: it looks up each wanted
 name, also when the plan is made while there are no holds, and would rather walk all of them.

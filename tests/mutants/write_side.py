@@ -17,6 +17,7 @@ from chronos.settings import Settings
 from chronos.store import pool
 from chronos.store.event_store import EventStore
 from chronos.store.found import Wanted, found_in
+from chronos.store.identities import Identities
 from chronos.wire.topics import Names, partition_of, shard_of
 from tests.mutants.planting import Planting
 
@@ -54,8 +55,9 @@ def m10_funds_checked_before_the_lock(planting: Planting) -> None:
 
     def make_transact(transact: Any) -> Any:
         async def with_a_look_before(self: EventStore, connection: Any, batch: Any) -> Any:
-            row = await self._read.fetchrow(*Wanted.of(batch).parameters())
-            heads = found_in(row, frozenset(), self._rules.zone).heads
+            identities = Identities(self._rules.zone)
+            row = await self._read.fetchrow(*Wanted.of(batch).parameters(identities))
+            heads = found_in(row, frozenset(), identities).heads
             before.update((name, head.state) for name, head in heads.items())
             return await transact(self, connection, batch)
 

@@ -65,7 +65,7 @@ class LedgerTables:
 
     def found(self, wanted: Sequence[Any]) -> dict[str, Any]:
         """Answers READ_FOUND, but for what a sequence or a clock says."""
-        accounts, transfers, external_ids, principals, keys, holds, entries = wanted
+        accounts, transfers, external_ids, principals, keys, holds, entries, unmet = wanted
         named = zip(principals, keys, strict=True)
         return {
             "heads": [self._head(name) for name in accounts if name in self.accounts],
@@ -78,6 +78,7 @@ class LedgerTables:
             "entries": [
                 posting for name in sorted(entries) for posting in self._postings(name)
             ],
+            "identities": [self._identity(name) for name in unmet if name in self.accounts],
         }
 
     def referred(self, wanted: Sequence[Any]) -> dict[str, Any]:
@@ -106,22 +107,22 @@ class LedgerTables:
         return min(found)[2] if found else None
 
     def _head(self, name: str) -> tuple[Any, ...]:
-        account, last = self.accounts[name], self.events[name][-1]
+        last = self.events[name][-1]
         return (
             name,
-            account.currency,
-            account.kind,
             last.version,
             last.booked_after,
             last.held_after,
             last.overdraft_limit_after,
             last.status_after,
-            account.opened_at,
-            account.opened_on,
             last.open_holds_after,
             last.hash,
             last.recorded_at,
         )
+
+    def _identity(self, name: str) -> tuple[Any, ...]:
+        account = self.accounts[name]
+        return name, account.currency, account.kind, account.opened_at, account.opened_on
 
     def _hold(self, name: str) -> tuple[bytes, str | None]:
         ended = self._ended.get(name)

@@ -19,7 +19,7 @@ JOURNAL = {"events", "accounts", "receipts"}
 STATEMENTS = {
     "what a transaction reads": (
         READ_FOUND,
-        "2, '{a}', '{t}', '{x}', '{p}', '{k}', '{h}', '{r}'",
+        "2, '{a}', '{t}', '{x}', '{p}', '{k}', '{h}', '{r}', '{a}'",
     ),
     "what a command refers to": (READ_REFERENCES, "'{t}', '{h}', '{a}', '{EUR}'"),
     "an account": (_HEAD, "'a'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from chronos.store.event_store import Conflict, EventStore
 from tests.builders import attempt, open_account, transfer
 from tests.commands import batch, capture, hold_state, journal_entry, place, reverse, void
 from tests.integration.store.rivals import Rival, until_someone_waits
-from tests.journals import code, document
+from tests.journals import SIZES, code, document, store_on
 
 COUNT = "SELECT count(*) FROM events WHERE type = $1"
 REVERSALS = (
@@ -195,3 +196,22 @@ async def test_a_unique_key_refuses_what_the_locks_let_through_and_the_core_says
     assert code(await ours) == case["refusal"]
     assert (await neighbour).status == 201
     assert set(conflicts) == {constraint}
+
+
+async def test_who_an_account_is_is_read_anew_by_a_new_connection(database):
+    async with store_on(database.writer_dsn, replace(SIZES, lanes=1)) as store:
+        (lane,) = store.journal._committers
+        for name in "ab":
+            opening = open_account(name, kind=AccountKind.SETTLEMENT)
+            await store.journal.submit(attempt(opening, f"open-{name}"))
+        await store.journal.submit(attempt(transfer("a", "b", transfer_id="one"), "one"))
+        assert lane._identities.unmet("ab") == []
+
+        lane._connection.terminate()
+        await lane._connected()
+
+        assert lane._identities.unmet("ab") == ["a", "b"]
+        again = await store.journal.submit(
+            attempt(transfer("b", "a", transfer_id="two"), "two")
+        )
+    assert again.status == 201
