@@ -50,6 +50,10 @@ class Entry(NamedTuple):
     """The field of the request that may name the entry."""
 
 
+_Touched = tuple[Leg, AccountState]
+"""A posting, and its account as the entry finds it."""
+
+
 def book(
     entry: Entry, states: States, accounts: Mapping[AccountId, AccountState]
 ) -> tuple[MoneyEvent, ...] | Rejected:
@@ -63,28 +67,31 @@ def book(
     Returns:
         One event for each leg, in their order.
     """
-    touched: list[AccountState] = []
+    touched: list[_Touched] = []
     for leg in entry.legs:
         account = accounts.get(leg.account_id)
         if account is None:
             return checks.not_found(leg.account_id, leg.pointer)
-        touched.append(account)
-    refused = _unfit(entry, states, touched) or _unpayable(entry.legs, touched)
+        touched.append((leg, account))
+    refused = _unfit(entry, states, touched) or _unpayable(touched)
     if refused is not None:
         return refused
     value_date = entry.value_date or states.booking_date
     return tuple(
-        _event(entry, leg, number, account, value_date)
-        for number, (leg, account) in enumerate(zip(entry.legs, touched, strict=True))
+        [
+            _event(entry, leg, number, account, value_date)
+            for number, (leg, account) in enumerate(touched)
+        ]
     )
 
 
-def _unfit(entry: Entry, states: States, touched: Sequence[AccountState]) -> Rejected | None:
-    for leg, account in zip(entry.legs, touched, strict=True):
+def _unfit(entry: Entry, states: States, touched: Sequence[_Touched]) -> Rejected | None:
+    for leg, account in touched:
         if account.currency != leg.currency:
             return checks.wrong_currency(account, leg.currency, leg.pointer)
     if entry.value_date is not None:
-        refused = checks.wrong_value_date(entry.value_date, states.booking_date, touched)
+        accounts = (account for _, account in touched)
+        refused = checks.wrong_value_date(entry.value_date, states.booking_date, accounts)
         if refused is not None:
             return refused
     if entry.transfer_id in states.transfers:
@@ -99,16 +106,16 @@ def _unfit(entry: Entry, states: States, touched: Sequence[AccountState]) -> Rej
     return None
 
 
-def _unpayable(legs: Sequence[Leg], touched: Sequence[AccountState]) -> Rejected | None:
-    for leg, account in zip(legs, touched, strict=True):
+def _unpayable(touched: Sequence[_Touched]) -> Rejected | None:
+    for leg, account in touched:
         if account.status is not AccountStatus.OPEN:
             refused = checks.forbidden(account, paying=leg.amount < 0)
             if refused is not None:
                 return refused
-    for leg, account in zip(legs, touched, strict=True):
+    for leg, account in touched:
         if leg.amount < 0 and not account.can_pay(-leg.amount):
             return checks.insufficient(account, -leg.amount, leg.amount_pointer)
-    for leg, account in zip(legs, touched, strict=True):
+    for leg, account in touched:
         booked = account.booked + leg.amount
         if not balances_fit(booked, account.held, account.overdraft_limit):
             return checks.balance_limit(account.account_id, leg.amount_pointer)

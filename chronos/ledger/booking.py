@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from chronos.clock import IdSource
 from chronos.domain.account import AccountState
-from chronos.domain.commands import CaptureHold, ReverseTransfer
+from chronos.domain.commands import CaptureHold, ReverseTransfer, TransferFunds
 from chronos.domain.decide import decide
 from chronos.domain.events import AccountOpened, Event
 from chronos.domain.evolve import evolve
@@ -256,6 +256,8 @@ def _as_looked_up(seen: States, command: ReverseTransfer, also: Sequence[Account
 
 def _first_account(attempt: Attempt) -> AccountId | None:
     """Gives the account that a command is about: a refusal is published under it."""
+    if isinstance(attempt.command, TransferFunds):  # the most frequent by far, so told at once
+        return attempt.command.source
     if attempt.also:
         return attempt.also[0]
     if isinstance(attempt.command, CaptureHold):

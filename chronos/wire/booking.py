@@ -98,8 +98,8 @@ class Needs(NamedTuple):
         return self._replace(accounts=(*also, *self.accounts)) if also else self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+# A tuple as well: one for every account of a batch.
+class Head(NamedTuple):
     """The newest event of an account, as far as the next one depends on it."""
 
     state: AccountState
@@ -108,8 +108,8 @@ class Head:
     recorded_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredReceipt:
+# A tuple as well: one for every command.
+class StoredReceipt(NamedTuple):
     """A receipt from an earlier transaction."""
 
     request_hash: bytes

@@ -44,7 +44,7 @@ def rehashed(some: list[EventRow], account_id: str) -> list[EventRow]:
 def with_event(row: EventRow, **changes: object) -> EventRow:
     recorded = decode_event(row.body)
     event = replace(recorded.event, **changes)  # type: ignore[arg-type]  # the test names fields
-    return row._replace(body=encode_event(replace(recorded, event=event)))
+    return row._replace(body=encode_event(recorded._replace(event=event)))
 
 
 def test_what_the_core_books_is_proved_clean_and_sums_to_zero():

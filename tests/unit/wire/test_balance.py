@@ -51,7 +51,7 @@ def test_a_claimed_balance_that_does_not_add_up_stops_the_fold():
     first, second = alice_rows()
     balance = fold(None, decode_event(first.body), first.body, first.hash)
     recorded = decode_event(second.body)
-    forged = replace(recorded, event=replace(recorded.event, booked_after=-69))
+    forged = recorded._replace(event=replace(recorded.event, booked_after=-69))
     body = encode_event(forged)
     with pytest.raises(InvariantBroken, match="differ"):
         fold(balance, forged, body, event_hash(first.hash, body))
