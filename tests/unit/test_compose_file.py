@@ -62,7 +62,8 @@ def test_only_what_is_asked_for_is_started():
         *OBSERVERS
     }
     # A service that is run brings what it depends on only where they share a profile.
-    assert profiles["key"] == profiles["cli"] == ["tools"]
+    assert (profiles["cli"], profiles["load"]) == (["tools"], ["load"])
+    assert profiles["key"] == ["tools", "load"]
 
 
 def test_images_have_a_version_and_no_registry():

@@ -48,7 +48,7 @@ ROLE_OF = {"api": "api", "relay": "relay", "balances-0": "balances", "balances-1
            "mirror": "mirror"}  # fmt: skip
 SIGN_IN = {
     "migrate": postgres.OWNER, "key": postgres.OWNER, "cli": postgres.OWNER,
-    "api": roles.WRITER, "relay": roles.RELAY,
+    "load": postgres.OWNER, "api": roles.WRITER, "relay": roles.RELAY,
     "balances-0": roles.READER, "balances-1": roles.READER, "mirror": roles.READER,
 }  # fmt: skip
 PORTS = {"postgres": 5432, "kafka": 19092, "redis": 6379, "elasticsearch": 9200}

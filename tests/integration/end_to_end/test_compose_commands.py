@@ -161,6 +161,9 @@ def test_the_whole_system_starts_works_and_stops_by_these_very_commands(machiner
     booked = machinery.cli("transfer", "bank", "alice", "125.00", "EUR")
     seen = _until_seen(machinery, booked["accounts"]["alice"]["version"])
     assert seen["booked"] == 12500
+    assert machinery.to_its_end("load", *_short_load(machinery))[0] == 0, machinery.story(
+        "load"
+    )
     machinery.cli("verify")
 
     again = [machinery.to_its_end(name)[0] for name in ONCE]
@@ -170,6 +173,14 @@ def test_the_whole_system_starts_works_and_stops_by_these_very_commands(machiner
         machinery.running[name].send_signal(signal.SIGTERM)
         given_s = seconds(service(name)["stop_grace_period"])
         assert machinery.running[name].wait(given_s) == 0, machinery.story(name)
+
+
+def _short_load(machinery: Machinery) -> list[str]:
+    """Gives the words of the load, for two seconds instead of minutes."""
+    words = [machinery.url(word) for word in service("load")["command"]]
+    for option, value in (("--seconds", "2"), ("--accounts", "20"), ("--rate", "20")):
+        words[words.index(option) + 1] = value
+    return words
 
 
 def _until_seen(machinery: Machinery, version: int) -> dict:
