@@ -60,6 +60,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "restore": ("backup:restore", "put a backup in the place of a database"),
         "outbox": ("outbox", "show what waits for Kafka"),
         "dead-letters": ("dead_letters", "show records that were found and are not ours"),
+        "top": ("top", "watch the pipeline: throughput, lag of each stage, every process"),
         "doctor": ("doctor", "look for what is wrong on this machine or with an instance"),
         "config": ("config", "show every setting with its value"),
         "bench": ("bench", "measure"),

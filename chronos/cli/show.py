@@ -78,8 +78,9 @@ def run(work: Coroutine[Any, Any, int | None], *, as_json: bool = False) -> None
 
 
 def print_json(value: Any) -> None:
-    """Prints a value as JSON, one document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Prints a value as JSON, one document; what a terminal would obey is escaped."""
+    for line in json.dumps(value, indent=2, ensure_ascii=False, default=str).split("\n"):
+        print(line if line.isprintable() else printable(line))
 
 
 def money(amount: int, currency: str) -> str:

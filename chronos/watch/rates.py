@@ -34,6 +34,10 @@ class Between:
         """Whether both scrapes have numbers, far enough apart."""
         return bool(self._before and self._after) and self.span_s >= SPAN_S_MIN
 
+    def has(self, name: str) -> bool:
+        """Tells whether the process has such a counter, or its like of another label."""
+        return any(known == name for known, _ in self._after)
+
     def by_labels(self, name: str) -> Mapping[tuple[tuple[str, str], ...], float]:
         """Gives how much each series of a counter grew, by its labels."""
         return {
