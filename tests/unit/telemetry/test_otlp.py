@@ -254,6 +254,8 @@ def test_a_receiver_that_is_away_is_told_of_once(monkeypatch, capfd):
         listener.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{listener.getsockname()[1]}"
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.05")
+    # An exporter that was given up by another test may still wait for its receiver.
+    until(lambda: all(thread.name != "span-export" for thread in threading.enumerate()))
     failed = spans_counted("failed")
     recording = tracing(monkeypatch, nowhere)
     for number in range(1, 4):
