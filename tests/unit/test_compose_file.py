@@ -37,7 +37,7 @@ SERVICE_KEYS = {
     "image", "build", "pull_policy", "user", "hostname", "profiles", "environment", "command",
     "ports", "volumes", "tmpfs", "secrets", "healthcheck", "depends_on", "restart", "shm_size",
     "stop_signal", "stop_grace_period", "ulimits", "deploy", "logging", "read_only", "cap_drop",
-    "security_opt", "init",
+    "security_opt", "init", "networks",
 }  # fmt: skip
 HEALTHCHECK_KEYS = {
     "test", "interval", "timeout", "retries", "start_period", "start_interval", "disable",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
 from urllib.parse import urlsplit
@@ -304,6 +305,19 @@ def test_workers_of_one_kind_have_slots_and_folders_of_their_own(settings_of):
             for place in service(name)["volumes"] if "state" in place} == {
         f"state:{first.state_dir}"
     }  # fmt: skip
+
+
+def test_the_command_line_finds_every_worker_under_one_name(settings_of):
+    cli = settings_of("cli")
+
+    for name in set(PROCESSES) - {"api"}:
+        assert service(name)["networks"] == {"default": {"aliases": [cli.web_host]}}
+        asked = dataclasses.replace(cli, slot=settings_of(name).slot)
+        assert web_port(asked, ROLE_OF[name]) == web_port(settings_of(name), ROLE_OF[name])
+    assert (cli.api_host, cli.api_port, cli.grpc_port, cli.admin_port) == (
+        "api", settings_of("api").api_port, settings_of("api").grpc_port,
+        settings_of("api").admin_port,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PROCESSES)

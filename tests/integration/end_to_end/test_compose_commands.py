@@ -119,7 +119,7 @@ def machinery(servers, empty_database, namespace, tmp_path) -> Iterator[Machiner
         "chronos": namespace,
         "kafka:19092": servers.kafka,
         "http://elasticsearch:9200": servers.elasticsearch,
-        **dict.fromkeys((*PROCESSES, "0.0.0.0"), "127.0.0.1"),  # noqa: S104 - in a container
+        **dict.fromkeys((*PROCESSES, "workers", "0.0.0.0"), "127.0.0.1"),  # noqa: S104 - in a container
     }
     made = Machinery(tmp_path, values | listening, listening)
     for name in FOLDERS.values():
@@ -164,7 +164,8 @@ def test_the_whole_system_starts_works_and_stops_by_these_very_commands(machiner
     assert machinery.to_its_end("load", *_short_load(machinery))[0] == 0, machinery.story(
         "load"
     )
-    machinery.cli("verify")
+    for look in ("verify", "reconcile", "doctor"):
+        machinery.cli(look)
 
     again = [machinery.to_its_end(name)[0] for name in ONCE]
     assert again == [0] * len(ONCE)
