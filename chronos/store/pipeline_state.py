@@ -12,6 +12,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
+from chronos.errors import MissingPart
 from chronos.store.faults import translated
 from chronos.store.outbox_statements import CHECKPOINT, TABLES
 from chronos.store.pool import Pool
@@ -80,11 +81,18 @@ async def read_pipeline_state(pool: Pool, shards: int) -> PipelineState:
 
     Raises:
         Unavailable: PostgreSQL does not answer.
+        MissingPart: The database has no schema of the ledger, or not so many shards.
     """
     async with pool.connection() as connection:
         with translated():
-            head = await connection.fetchrow(_HEAD)
-            states = [await _shard(connection, shard) for shard in range(shards)]
+            try:
+                head = await connection.fetchrow(_HEAD)
+                states = [await _shard(connection, shard) for shard in range(shards)]
+            except asyncpg.UndefinedTableError as error:
+                raise MissingPart(
+                    "The database has no tables of the ledger: run `chronos migrate up` as its "
+                    "owner."
+                ) from error
     return PipelineState(
         position=head["position"] if head else 0,
         recorded_at=head["recorded_at"] if head else None,
@@ -94,6 +102,11 @@ async def read_pipeline_state(pool: Pool, shards: int) -> PipelineState:
 
 async def _shard(connection: asyncpg.Connection, shard: int) -> ShardState:
     stored = await connection.fetchrow(CHECKPOINT, shard)
+    if stored is None:
+        raise MissingPart(
+            f"The outbox has no shard {shard}: set CHRONOS_RELAY_SHARDS to what it was at the "
+            "first start."
+        )
     snapshot = stored["snapshot"]
     count: int = await connection.fetchval(
         _UNPUBLISHED_COUNT, shard, snapshot, UNPUBLISHED_COUNTED_MAX

@@ -22,6 +22,7 @@ from chronos.errors import ChronosError, Unavailable
 from chronos.mirror.lag import GroupLag, KafkaLag
 from chronos.store.pipeline_state import PipelineState, read_pipeline_state
 from chronos.store.pool import Pool
+from chronos.telemetry.logs import hide_secrets
 from chronos.watch.place import Place
 from chronos.watch.scraping import read_body
 
@@ -87,14 +88,18 @@ class Stages:
     async def ask(self) -> tuple[StageLag, ...]:
         """Asks all stages at once; gives them in the order of the flow."""
         names = self._place.names
-        relay, balances, entries, accounts, views = await asyncio.gather(
-            _bounded(RELAY, self._relay()),
-            _bounded(BALANCES, self._group(BALANCES, "balances", names.events)),
-            _bounded(ENTRIES, self._group(ENTRIES, "mirror", names.events)),
-            _bounded(ACCOUNTS, self._group(ACCOUNTS, "mirror", names.balances_changelog)),
+        questions = {
+            RELAY: self._relay(),
+            BALANCES: self._group(BALANCES, "balances", names.events),
+            ENTRIES: self._group(ENTRIES, "mirror", names.events),
+            ACCOUNTS: self._group(ACCOUNTS, "mirror", names.balances_changelog),
+        }
+        views, *answers = await asyncio.gather(
             self._views(),
+            *(_bounded(stage, question) for stage, question in questions.items()),
         )
-        direct = (relay, balances, _redis(views), entries, accounts)
+        found = {stage.stage: stage for stage in (*answers, _redis(views))}
+        direct = [found[stage] for stage in STAGES]
         return tuple(
             stage if stage.status == "ok" else _from_views(stage, views) for stage in direct
         )
@@ -154,16 +159,33 @@ class Stages:
 
 
 async def _bounded(stage: str, work: Awaitable[StageLag]) -> StageLag:
-    try:
-        async with asyncio.timeout(STAGE_DEADLINE_S):
-            return await work
-    except TimeoutError:
-        detail = f"no answer within {STAGE_DEADLINE_S:g} s"
-    except Unavailable as fault:
-        detail = f"{fault.service}: {fault.detail}"
-    except (ChronosError, OSError) as fault:
-        detail = str(fault)
-    return StageLag(stage=stage, status="unavailable", detail=detail)
+    """Waits for an answer as long as it may take; whatever goes wrong is said of the stage."""
+    (end,) = await asyncio.gather(_within_deadline(work), return_exceptions=True)
+    match end:
+        case StageLag():
+            return end
+        case TimeoutError():
+            detail = f"no answer within {STAGE_DEADLINE_S:g} s"
+        case Unavailable():
+            detail = f"{end.service}: {end.detail}"
+        case ChronosError() | OSError():
+            detail = str(end)
+        case Exception():
+            # An address that is none, a sign-in without rights: the driver's own words.
+            detail = f"{type(end).__name__}: {end}"
+        case _:
+            raise end
+    return StageLag(stage=stage, status="unavailable", detail=_clean(detail))
+
+
+async def _within_deadline(work: Awaitable[StageLag]) -> StageLag:
+    async with asyncio.timeout(STAGE_DEADLINE_S):
+        return await work
+
+
+def _clean(detail: str) -> str:
+    """Hides what a driver repeats of the address that it was given."""
+    return hide_secrets(detail.encode("utf-8", "backslashreplace")).decode()
 
 
 def _of_group(stage: str, lag: GroupLag) -> StageLag:

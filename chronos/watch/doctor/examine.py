@@ -95,13 +95,21 @@ async def examine(place: Place, clock: Clock, *, lanes: int) -> tuple[Finding, .
         _Part("ports", Code.PORT, _ports(place)),
         _Part("machine", Code.DISK, _machine(place)),
     )
-    answers = await asyncio.gather(*(_examined(part) for part in parts))
-    return _worst_first(finding for answer in answers for finding in answer)
-
-
-async def _examined(part: _Part) -> list[Finding]:
-    """Gathers what a part finds until it fails, and how it failed."""
     found: list[Finding] = []
+    # What nobody foresaw is told like the rest: it is not to hide what the others found.
+    ends = await asyncio.gather(
+        *(_examine_part(part, found) for part in parts), return_exceptions=True
+    )
+    for part, end in zip(parts, ends, strict=True):
+        if isinstance(end, Exception):
+            found.append(_unforeseen(part, end))
+        elif end is not None:
+            raise end
+    return _worst_first(found)
+
+
+async def _examine_part(part: _Part, found: list[Finding]) -> None:
+    """Adds what a part finds until it fails, and how it failed."""
     try:
         async with asyncio.timeout(PART_DEADLINE_S), contextlib.aclosing(part.findings):
             async for finding in part.findings:
@@ -119,7 +127,17 @@ async def _examined(part: _Part) -> list[Finding]:
                 "Mend what the sentence names, and ask again.",
             )
         )
-    return found
+
+
+def _unforeseen(part: _Part, end: Exception) -> Finding:
+    """Finds that a part could not be examined, as with an address that is none."""
+    kind = type(end).__name__
+    return error(
+        part.code,
+        part.about,
+        f"{part.about} could not be examined: {kind}: {end}",
+        "See whether its address and the rights of its sign-in are as they should be.",
+    )
 
 
 def unreachable(service: str, detail: str) -> Finding:

@@ -264,3 +264,22 @@ async def test_addresses_in_the_environment_are_examined_without_a_data_folder(
     assert {"relay", "balances", "mirror", "api-0"} <= {
         about for code, about in found if code == "process"
     }
+
+
+async def test_a_database_without_a_schema_is_told_and_hides_nothing(examined, empty_database):
+    found = await examined(postgres=empty_database)
+
+    assert "lacks migration 0001" in found["schema", "postgresql"]["sentence"]
+    assert "chronos migrate up" in found["relay", "relay"]["sentence"]
+    assert found["server", "postgresql"]["severity"] == "ok"
+    assert found["server", "redis"]["severity"] == "ok"
+
+
+async def test_an_address_that_is_none_is_told_and_hides_nothing(examined):
+    found = await examined(postgres="postgresql://x:geheim@host:port/y", redis="nonsense")
+
+    assert found["server", "postgresql"]["severity"] == "error"
+    assert found["server", "redis"]["severity"] == "error"
+    assert found["server", "kafka"]["severity"] == "ok"
+    assert found["server", "elasticsearch"]["severity"] == "ok"
+    assert "geheim" not in json.dumps(list(found.values()))

@@ -98,6 +98,17 @@ async def test_one_page_needs_no_terminal_and_shows_what_is_dead(run, data):
     assert ended.out.count(" is not known: ") == 5
 
 
+async def test_an_address_that_is_none_is_shown_as_such(run, data):
+    change(data, postgres="postgresql://x:geheim@host:port/y")
+
+    ended = await run("top", "--json", "--data", data)
+
+    assert ended.code == 0, ended.err
+    stages = {stage["stage"]: stage for stage in ended.json["stages"]}
+    assert (stages["relay"]["status"], stages["entries"]["status"]) == ("unavailable", "ok")
+    assert "geheim" not in ended.out + ended.err
+
+
 @pytest.mark.usefixtures("counting")
 async def test_ctrl_c_leaves_the_terminal_as_it_was(data):
     main, other = pty.openpty()
