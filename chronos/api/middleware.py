@@ -31,13 +31,13 @@ from chronos.api.headers import (
     idempotency_key,
 )
 from chronos.api.parse import parse_body
-from chronos.api.plain import PlainResponse, is_plain, plain_response
 from chronos.api.problems import HttpProblem, problem_answer
 from chronos.api.query import DRY_RUN, parse_query
 from chronos.api.reading import read_body
 from chronos.api.routes import Route, Router
 from chronos.api.streaming import ClientTooSlow, StreamedResponse
 from chronos.errors import InvariantBroken, Unavailable
+from chronos.plain_http import PlainResponse, is_plain, plain_response
 from chronos.telemetry import metrics, spans
 from chronos.telemetry.logs import bind_correlation, get_logger
 from chronos.telemetry.traces import trace_id_of

@@ -6,7 +6,8 @@ last, `KEEP_ALIVE_S` for a connection that asks nothing, `LINGER_S` for the rest
 answer is decided. Together they leave a slow or idle client nothing but its own socket.
 
 aiohttp's low-level server is used, without its application: the routes, the errors and the
-order of checks are ours, and a request passes no layer that it does not need.
+order of checks are ours, and a request passes no layer that it does not need, nor a task of its
+own (`chronos/http_connection.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from aiohttp.web_protocol import RequestHandler
 from chronos.api.middleware import Door
 from chronos.api.problems import HttpProblem, problem_answer
 from chronos.clock import IdSource
+from chronos.http_connection import OneTaskHandler
 from chronos.telemetry import metrics
 from chronos.telemetry.logs import get_logger
 from chronos.wire.problems import CONTENT_TYPE
@@ -70,7 +72,7 @@ class BoundedServer(Server):
         return ProblemProtocol(self, loop=self._loop, **self._kwargs)
 
 
-class ProblemProtocol(RequestHandler):
+class ProblemProtocol(OneTaskHandler):
     """One connection; whatever it gets, it answers with a problem document or an answer."""
 
     __slots__ = ("_head_timer", "_server")

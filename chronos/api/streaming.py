@@ -20,7 +20,7 @@ from typing import Final
 from aiohttp import HttpVersion11
 from aiohttp.web import BaseRequest
 
-from chronos.api.plain import UNSENT_BYTES_MAX, head_of
+from chronos.plain_http import UNSENT_BYTES_MAX, head_of
 from chronos.telemetry import metrics
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"

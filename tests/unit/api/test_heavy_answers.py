@@ -13,8 +13,8 @@ import pytest
 
 from chronos.api import places
 from chronos.api.places import PAGE_BYTES_MAX, PAGES_AT_ONCE_MAX, STREAMS_AT_ONCE_MAX
-from chronos.api.plain import UNSENT_BYTES_MAX
 from chronos.api.statement import STREAMED_BYTES
+from chronos.plain_http import UNSENT_BYTES_MAX
 from chronos.store.reads import StoredEvent
 from chronos.telemetry import metrics
 from tests.unit.api.statements import BEGAN, LongAccount

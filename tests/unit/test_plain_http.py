@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiohttp import HttpVersion10, HttpVersion11
 
-from chronos.api.plain import UNSENT_BYTES_MAX, PlainResponse, is_plain, plain_response
+from chronos.plain_http import UNSENT_BYTES_MAX, PlainResponse, is_plain, plain_response
 from tests.unit.api.test_door import HEAD, REQUEST, bench, read_answer
 
 __all__ = ["bench"]
