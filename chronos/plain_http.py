@@ -24,13 +24,26 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 
 
 class PlainResponse:
-    """One answer, as aiohttp's protocol takes it: `prepare`, `write_eof`, `keep_alive`."""
+    """One answer, as aiohttp's protocol takes it: `prepare`, `write_eof`, `keep_alive`.
 
-    __slots__ = ("_data", "_request")
+    Its status and headers are for those who note what was answered.
+    """
+
+    __slots__ = ("_data", "_request", "headers", "status")
 
     keep_alive: Final = True
 
-    def __init__(self, request: BaseRequest, head: str, body: bytes):
+    def __init__(
+        self,
+        request: BaseRequest,
+        head: str,
+        body: bytes,
+        *,
+        status: int,
+        headers: Mapping[str, str],
+    ):
+        self.status = status
+        self.headers = headers
         self._request = request
         self._data = head.encode("latin-1") + body
 
@@ -73,7 +86,7 @@ def plain_response(
         ValueError: A header's value would end its line.
     """
     head = head_of(status, headers, framing=f"Content-Length: {len(body)}\r\n")
-    return PlainResponse(request, head, body)
+    return PlainResponse(request, head, body, status=status, headers=headers)
 
 
 def head_of(status: int, headers: Mapping[str, str], *, framing: str) -> str:

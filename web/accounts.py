@@ -16,7 +16,7 @@ from chronos.wire.cursors import Cursors
 from web.narrowing import read_currency, read_external_id, read_metadata
 from web.paging import Paging, search_unavailable
 from web.parameters import Parameters, invalid
-from web.respond import Respond, json_answer
+from web.respond import JsonAnswer, Respond, json_answer
 from web.routes.table import ACCOUNTS
 
 _KINDS = frozenset(kind.value for kind in AccountKind)
@@ -39,7 +39,7 @@ class Accounts:
         """Puts the view on its path."""
         respond.add_view(ACCOUNTS, self.answer)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> JsonAnswer:
         """Answers with one page of accounts, by account id.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from chronos.wire.balance import Balance
-from web.respond import Respond, json_answer
+from web.respond import JsonAnswer, Respond, json_answer
 from web.routes.shapes import BalanceAnswer
 from web.routes.table import BALANCE
 from web.routing import Routing
@@ -21,7 +21,7 @@ class Balances:
         """Puts the view on its path."""
         respond.add_view(BALANCE, self.answer)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.Response | JsonAnswer:
         """Answers with the balance.
 
         Raises:
@@ -31,7 +31,7 @@ class Balances:
         return await self._routing.answer(request, _shown)
 
 
-def _shown(balance: Balance, source: str) -> web.Response:
+def _shown(balance: Balance, source: str) -> JsonAnswer:
     return json_answer(
         BalanceAnswer(
             account=balance.account_id,

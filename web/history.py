@@ -24,7 +24,7 @@ from chronos.wire.cursors import Cursors
 from web.narrowing import read_narrowing
 from web.paging import Paging, search_unavailable
 from web.parameters import VALUE_MAX, Parameters, invalid
-from web.respond import Refusal, Respond, json_answer
+from web.respond import JsonAnswer, Refusal, Respond, json_answer
 from web.routes.table import ENTRIES
 from web.routes.taken import VERSION_MAX
 
@@ -53,7 +53,7 @@ class History:
         """Puts the view on its path."""
         respond.add_view(ENTRIES, self.answer)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> JsonAnswer:
         """Answers with one page of entries.
 
         Raises:

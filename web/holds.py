@@ -9,7 +9,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from chronos.wire.balance import Balance
-from web.respond import Respond, json_answer
+from web.respond import JsonAnswer, Respond, json_answer
 from web.routes.shapes import HoldsAnswer
 from web.routes.table import HOLDS
 from web.routing import Routing
@@ -25,7 +25,7 @@ class Holds:
         """Puts the view on its path."""
         respond.add_view(HOLDS, self.answer)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.Response | JsonAnswer:
         """Answers with the open holds, in the order in which they were placed.
 
         Raises:
@@ -35,7 +35,7 @@ class Holds:
         return await self._routing.answer(request, _shown)
 
 
-def _shown(balance: Balance, source: str) -> web.Response:
+def _shown(balance: Balance, source: str) -> JsonAnswer:
     return json_answer(
         HoldsAnswer(
             account=balance.account_id,

@@ -25,7 +25,7 @@ from chronos.store.pipeline_state import PipelineState, ShardState
 from chronos.wire.topics import Names
 from tables.balances import BalancesTable
 from web.parameters import Parameters
-from web.respond import Respond, json_answer
+from web.respond import JsonAnswer, Respond, json_answer
 from web.routes.table import PIPELINE
 
 STAGE_DEADLINE_S = 3.0
@@ -103,7 +103,7 @@ class Pipeline:
         """Puts the view on its path."""
         respond.add_view(PIPELINE, self.answer)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> JsonAnswer:
         """Answers with the state of every stage.
 
         Raises:

@@ -24,7 +24,7 @@ from chronos.telemetry.balances_metrics import BALANCE_SOURCES
 from chronos.wire.balance import Balance
 from chronos.wire.topics import partition_of
 from web.parameters import Parameters
-from web.respond import Refusal
+from web.respond import JsonAnswer, Refusal
 from web.routes.table import BALANCE
 from web.routes.taken import VERSION_MAX
 
@@ -34,7 +34,7 @@ FORWARD_CONNECTIONS_MAX = 100
 _PASSED_HEADERS = ("Content-Type", "Retry-After", "WWW-Authenticate", "X-Request-Id")
 _RETRY_AFTER_S = 1
 
-Show = Callable[[Balance, str], web.Response]
+Show = Callable[[Balance, str], JsonAnswer]
 """Makes a view's answer of a balance and the word for where it came from."""
 
 log = structlog.get_logger("web.routing")
@@ -147,7 +147,7 @@ class Routing:
         self._from_redis = BALANCE_SOURCES.labels("redis")
         self._forwarded = BALANCE_SOURCES.labels("forwarded")
 
-    async def answer(self, request: web.Request, show: Show) -> web.Response:
+    async def answer(self, request: web.Request, show: Show) -> web.Response | JsonAnswer:
         """Answers for the account in the path, as `show` shows it or as its owner did.
 
         Raises:

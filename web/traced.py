@@ -7,10 +7,12 @@ from time import perf_counter
 
 from aiohttp import web
 
+from chronos.plain_http import PlainResponse
 from chronos.telemetry.span_shapes import http_request
 from chronos.telemetry.spans import begin, end_request
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Told = web.StreamResponse | PlainResponse
+Answer = Callable[[web.Request], Awaitable[Told]]
 
 
 def traced(answer: Answer, path: str) -> Answer:
@@ -21,7 +23,7 @@ def traced(answer: Answer, path: str) -> Answer:
         path: The route's pattern.
     """
 
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.Request) -> Told:
         traceparent, caller = begin(request.headers.get("traceparent"))
         started_s = perf_counter()
         response = await answer(request)

@@ -19,7 +19,7 @@ from chronos.wire.cursors import Cursors
 from web.narrowing import read_currency, read_narrowing
 from web.paging import Paging, search_unavailable
 from web.parameters import Parameters, invalid
-from web.respond import Respond, json_answer
+from web.respond import JsonAnswer, Respond, json_answer
 from web.routes.table import TRANSFERS
 
 
@@ -45,7 +45,7 @@ class Transfers:
         """Puts the view on its path."""
         respond.add_view(TRANSFERS, self.answer)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> JsonAnswer:
         """Answers with one page of transfers.
 
         Raises:

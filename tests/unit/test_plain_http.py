@@ -95,7 +95,9 @@ async def test_a_client_that_does_not_read_is_waited_for():
             self.waits += 1
 
     writer = Writer()
-    response = PlainResponse(Request(writer=writer), "", b"x" * UNSENT_BYTES_MAX)
+    response = PlainResponse(
+        Request(writer=writer), "", b"x" * UNSENT_BYTES_MAX, status=200, headers={}
+    )
 
     await response.write_eof()
     await response.write_eof()
@@ -109,4 +111,6 @@ async def test_a_client_that_is_gone_is_a_broken_connection():
         transport = None
 
     with pytest.raises(ConnectionResetError):
-        await PlainResponse(Request(writer=Writer()), "", b"x").write_eof()
+        await PlainResponse(
+            Request(writer=Writer()), "", b"x", status=200, headers={}
+        ).write_eof()

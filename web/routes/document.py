@@ -20,7 +20,7 @@ from chronos.wire.openapi import (
     parameter,
 )
 from chronos.wire.problems import PROBLEMS
-from web.respond import Respond, json_answer
+from web.respond import JsonAnswer, Respond, json_answer
 from web.routes.route import Taken, ViewRoute
 from web.routes.table import OPENAPI
 
@@ -58,7 +58,7 @@ class Described:
         """Puts the view on its path."""
         respond.add_view(OPENAPI, self.answer)
 
-    async def answer(self, _request: web.Request) -> web.Response:
+    async def answer(self, _request: web.Request) -> JsonAnswer:
         """Answers with the bytes, made once."""
         return json_answer(self._document)
 
