@@ -9,19 +9,28 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
-_SHIFTS = range(120, -1, -10)
+_STAMP_SHIFTS = range(40, -1, -10)
+_TAIL_SHIFTS = range(70, -1, -10)
+_TAIL_CHANCE = (0xFFF << 64) | ((1 << 62) - 1)
+_VERSION_AND_VARIANT = (7 << 76) | (2 << 62)
 
 
 # Randomness is drawn from the system by the page: a call for each id costs more than the rest.
 _CHANCE_BYTES = 10
 _PAGE_IDS = 256
 _chances: list[str] = []
+# The 80 bits of an identifier behind its milliseconds, ready as text. Its first ten characters
+# are the milliseconds alone: they are written once for all that are made in the same one.
+_TAILS = 64
+_tails: list[str] = []
 # A forked child must not hand out what its parent holds.
 os.register_at_fork(after_in_child=_chances.clear)
+os.register_at_fork(after_in_child=_tails.clear)
 
 
 class Clock(Protocol):
@@ -94,8 +103,23 @@ class SystemIds:
 
     def new_id(self, prefix: str) -> str:
         """Makes `prefix` and the 26 base32 characters of a UUIDv7."""
-        value = int(self.event_id().replace("-", ""), 16)
-        return prefix + "".join([_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS])
+        return prefix + _stamp(time.time_ns() // 1_000_000) + _draw_tail()
+
+
+@lru_cache(maxsize=2)
+def _stamp(milliseconds: int) -> str:
+    return "".join([_PAIRS[(milliseconds >> shift) & 1023] for shift in _STAMP_SHIFTS])
+
+
+def _draw_tail() -> str:
+    """Gives 16 characters that nobody was given before: version, variant and chance."""
+    if not _tails:
+        page = os.urandom(_CHANCE_BYTES * _TAILS)
+        for start in range(0, len(page), _CHANCE_BYTES):
+            chance = int.from_bytes(page[start : start + _CHANCE_BYTES]) & _TAIL_CHANCE
+            tail = chance | _VERSION_AND_VARIANT
+            _tails.append("".join([_PAIRS[(tail >> shift) & 1023] for shift in _TAIL_SHIFTS]))
+    return _tails.pop()
 
 
 def _draw_chance() -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 import uuid
 
 from chronos.clock import SystemIds
@@ -24,6 +25,17 @@ def test_a_new_id_is_a_prefix_and_26_characters_of_base32():
     assert re.fullmatch(r"acc_[0-9a-hjkmnp-tv-z]{26}", IDS.new_id("acc_"))
 
 
+def test_a_new_id_is_a_uuid_of_version_7_with_the_time_of_its_making():
+    for _ in range(100):
+        before_ms = time.time_ns() // 1_000_000
+        value = 0
+        for letter in IDS.new_id(""):
+            value = value * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(letter)
+        parsed = uuid.UUID(int=value)
+        assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+        assert before_ms <= value >> 80 <= time.time_ns() // 1_000_000
+
+
 def test_ids_sort_by_time():
     first = IDS.new_id("req_")
     while (later := IDS.new_id("req_"))[:14] == first[:14]:
@@ -33,14 +45,17 @@ def test_ids_sort_by_time():
 
 def test_a_forked_child_makes_other_ids_than_its_parent():
     IDS.event_id()  # the parent holds a page of randomness now
+    IDS.new_id("")
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
         os.write(write_end, "".join(IDS.event_id()[14:] for _ in range(50)).encode())
+        os.write(write_end, "".join(IDS.new_id("")[10:] for _ in range(50)).encode())
         os._exit(0)
     os.waitpid(child, 0)
     of_child = os.read(read_end, 65536).decode()
     os.close(read_end)
     os.close(write_end)
-    assert len(of_child) == 50 * 22
+    assert len(of_child) == 50 * 22 + 50 * 16
     assert not any(IDS.event_id()[14:] in of_child for _ in range(300))
+    assert not any(IDS.new_id("")[10:] in of_child for _ in range(300))
