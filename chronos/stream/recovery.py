@@ -130,6 +130,15 @@ class BulkRecovery(Recovery):
 class BulkTableManager(TableManager):
     """Recovers tables in bulk."""
 
+    async def on_start(self) -> None:
+        """Makes the tables' channels at once.
+
+        Faust waits a second here for modules that might still add tables; ours are all added
+        before the app starts, and a failover would be a second longer.
+        """
+        await self._update_channels()
+        await self.recovery.start()
+
     @property
     def recovery(self) -> Recovery:
         """Gives the recovery of this app's tables."""

@@ -148,3 +148,22 @@ async def test_what_takes_no_pages_is_left_to_faust(recovery):
     await recovery._read_in_bulk({A, B}, recovery.active_offsets)
 
     assert recovery.active_offsets == {A: -1, B: 4}
+
+
+async def test_tables_are_started_without_a_pause(tmp_path):
+    tables = make_app(Settings(state_dir=tmp_path), "balances").tables
+    done: list[str] = []
+
+    async def sleep(*_):
+        done.append("sleep")
+
+    async def channels():
+        done.append("channels")
+
+    async def start():
+        done.append("recovery")
+
+    tables.sleep, tables._update_channels, tables.recovery.start = sleep, channels, start
+    await tables.on_start()
+
+    assert done == ["channels", "recovery"]
