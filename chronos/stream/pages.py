@@ -14,7 +14,7 @@ Changelogs are not paged: they are read while tables recover, in a loop of its o
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -90,10 +90,12 @@ class PageOffsets:
     def __init__(self) -> None:
         self._open: dict[TP, deque[Any]] = {}
         self._done: dict[TP, int] = {}
+        self._records: Counter[TP] = Counter()
 
     def hand_out(self, page: Any) -> None:
         """Notes a page (Faust's message) that is about to be given to a stream."""
         self._open.setdefault(page.tp, deque()).append(page)
+        self._records[page.tp] += len(page.value)
 
     def acknowledge(self, page: Any) -> bool:
         """Notes that all of a page is done; False for one that is not known (any more)."""
@@ -101,6 +103,7 @@ class PageOffsets:
         if not any(page is known for known in pages):
             return False
         page.acked = True
+        self._records[page.tp] -= len(page.value)
         pages = self._open[page.tp]
         while pages and pages[0].acked:
             self._done[page.tp] = pages.popleft().offset + 1
@@ -114,6 +117,10 @@ class PageOffsets:
         """Tells whether a page of a partition is under way."""
         return bool(self._open.get(tp))
 
+    def with_room(self, tps: Iterable[TP], records_max: int) -> set[TP]:
+        """Gives those of some partitions of which fewer records are under way than this."""
+        return {tp for tp in tps if self._records[tp] < records_max}
+
     def partitions(self) -> Iterator[TP]:
         """Gives the partitions of which something is done."""
         return iter(list(self._done))
@@ -123,6 +130,7 @@ class PageOffsets:
         for tp in tps:
             self._open.pop(tp, None)
             self._done.pop(tp, None)
+            self._records.pop(tp, None)
 
 
 class Undelivered:

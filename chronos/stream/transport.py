@@ -22,6 +22,10 @@ each broker, and leaves out of it every partition whose records are still being 
 when one busy partition takes longer than a moment, a fetch for the idle ones goes out, and the
 busy one has to wait for its end: seen as reads that gave nothing for a whole second, again and
 again, while 20,000 records lay in the topic.
+
+Faust bounds the queue of a stream by messages, which are pages here: the rest of a topic would
+lie in memory behind a slow store. So of a partition no more is fetched while `PAGES_OPEN_MAX`
+full pages of it are not acknowledged.
 """
 
 from __future__ import annotations
@@ -40,6 +44,9 @@ from chronos.stream.pages import PageOffsets, Undelivered, split
 from chronos.stream.whole import CutShort, prove_whole
 
 FETCH_WAIT_MS = 100
+PAGES_OPEN_MAX = 2
+"""Full pages of a partition that wait or are worked on; more are not fetched."""
+FULL_PAUSE_S = 0.01
 WATCH_PAUSE_S = 1.0
 
 
@@ -110,7 +117,13 @@ class _Consumer(Consumer):
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         # What a seek meets on its way is of before or after it, nobody can tell.
         self._fetched_after = self._seeks
-        return await super()._getmany(active_partitions, timeout)
+        most = PAGES_OPEN_MAX * self.app.conf.broker_max_poll_records
+        wanted = self._pages.with_room(active_partitions, most)
+        if not wanted:
+            # To ask for no partition would be to ask for every one.
+            await self.sleep(FULL_PAUSE_S)
+            return {}
+        return await super()._getmany(wanted, timeout)
 
     def acknowledge(self, event: Any) -> None:
         """Acknowledges an event whose effect is there; nobody else's acknowledgement counts.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -123,6 +124,33 @@ async def test_while_elasticsearch_is_away_the_worker_waits_and_loses_nothing(
         await eventually(lambda: mirrored(search, bank))
 
     assert not app.crashed
+
+
+async def test_behind_a_store_that_is_away_the_topic_stays_in_kafka(
+    settings: Settings,
+    names: Names,
+    producer: AIOKafkaProducer,
+    search: ElasticsearchMirror,
+    cut_search: Cut,
+):
+    small = dataclasses.replace(settings, batch_events_max=50)
+    bank = Bank(names)
+    bank.open("alice")
+    for _ in range(600):
+        bank.pay("alice")
+    await cut_search.shut()
+    async with working(small, url=cut_search.url) as app:
+        await publish(producer, small, bank)
+        under_way = app.consumer._pages._records
+
+        async def is_full() -> bool:
+            return max(under_way.values(), default=0) >= 2 * 50
+
+        await eventually(is_full)
+        await asyncio.sleep(1.0)  # what would come now would come within moments
+        assert max(under_way.values()) < 3 * 50
+        await cut_search.open()
+        await eventually(lambda: mirrored(search, bank))
 
 
 async def test_a_worker_stopped_while_it_waits_has_acknowledged_nothing(

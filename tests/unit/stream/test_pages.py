@@ -9,8 +9,8 @@ from chronos.stream.pages import PageOffsets, Undelivered, split
 HERE, THERE = TP("events", 0), TP("events", 1)
 
 
-def page(offset, tp=HERE):
-    return SimpleNamespace(tp=tp, offset=offset, acked=False)
+def page(offset, tp=HERE, records=1):
+    return SimpleNamespace(tp=tp, offset=offset, acked=False, value=[None] * records)
 
 
 def handed(*offsets, tp=HERE):
@@ -40,6 +40,21 @@ def test_an_open_page_is_never_passed():
 
     offsets.acknowledge(first)
     assert offsets.committable(HERE) == 31
+
+
+def test_a_partition_has_room_until_so_many_records_of_it_are_under_way():
+    offsets = PageOffsets()
+    first, second = page(9, records=6), page(25, records=4)
+    for one in (first, second):
+        offsets.hand_out(one)
+
+    assert offsets.with_room([HERE, THERE], 10) == {THERE}
+    assert offsets.with_room([HERE], 11) == {HERE}
+    offsets.acknowledge(second)
+    assert offsets.with_room([HERE], 10) == {HERE}
+    offsets.forget([HERE])
+    offsets.acknowledge(first)
+    assert offsets.with_room([HERE], 1) == {HERE}
 
 
 def test_partitions_do_not_wait_for_each_other():
