@@ -23,7 +23,8 @@ from chronos.chaos.readers.facts import Copies
 from chronos.embedded.addresses import Addresses
 
 APART_S: Final = 2.0
-LOOK_DEADLINE_S: Final = 20.0
+LOOK_DEADLINE_S: Final = 60.0
+"""A look counts every event: after an hour of load a million."""
 _PAUSE_S: Final = 0.5
 _DIFFERENCES_SHOWN_MAX: Final = 3
 _AWAY = (

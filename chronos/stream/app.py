@@ -36,6 +36,7 @@ from mode.supervisors import CrashingSupervisor
 
 from chronos.errors import ChronosError
 from chronos.memory import settle_memory
+from chronos.stream.consume import GivenUp, until_answered
 from chronos.stream.liveness import Liveness
 from chronos.stream.pages import PageSchema
 from chronos.stream.recovery import BulkTableManager
@@ -120,9 +121,15 @@ class ChronosApp(faust.App):
         await super().on_first_start()
 
     async def on_start(self) -> None:
-        """Checks the topics and opens the resources, in the order they were added."""
+        """Checks the topics and opens the resources, in the order they were added.
+
+        A worker that starts while Kafka is away waits for it, as one that runs already does.
+        """
         await super().on_start()
-        await ensure_topics(self.settings)
+        try:
+            await until_answered(self, "start", lambda: ensure_topics(self.settings))
+        except GivenUp:
+            return
         for resource in self._resources:
             self._opened.append(resource)
             await resource.open()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from tests.integration.balances.harness import Scene, Worker, until
+from tests.integration.balances.harness import Scene, Worker, free_port, until
 
 UNSAFE = "GRANT UPDATE (body) ON events TO chronos_reader"
 
@@ -48,3 +50,18 @@ async def test_an_unsafe_database_that_comes_later_is_refused_then(scene: Scene,
 
     assert await worker.exit_code() == 78, worker.story()
     assert "its role may UPDATE" in worker.story()
+
+
+@pytest.mark.parametrize("role", ["balances", "mirror", "relay"])
+async def test_a_worker_waits_for_a_kafka_that_is_away_at_its_start(scene: Scene, role: str):
+    nowhere = dataclasses.replace(scene.settings, kafka=f"127.0.0.1:{free_port()}")
+    worker = Worker(nowhere, scene.folder / f"{role}.log", role)
+    scene.workers.append(worker)
+    worker.start()
+
+    async def waits() -> bool:
+        return len(worker.said("store_awaited")) >= 3
+
+    await until(waits, worker.story)
+    assert worker.said("store_awaited")[0]["service"] == "kafka"
+    assert await worker.stop() == 0, worker.story()
