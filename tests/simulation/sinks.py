@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -44,8 +44,19 @@ class FakeRedis:
         self._scripts.clear()
         self.run_id += 1
 
-    def load(self, text: bytes, sha: str) -> None:
-        self._scripts[sha] = text
+    def load(self, text: bytes) -> None:
+        shas = {mirror._READ_MANY: mirror._READ_MANY_SHA}
+        self._scripts[shas.get(text, mirror._WRITE_IF_NEWER_SHA)] = text
+
+    def read_many(self, sha: str, keys: Sequence[str]) -> list[bytes | None]:
+        """Runs the script of reads: each hash as one array of names and values."""
+        if sha not in self._scripts:
+            raise NoScriptError("NOSCRIPT No matching script.")
+        found = [self.hashes.get(key) for key in keys]
+        return [
+            None if fields is None else msgspec.msgpack.encode(_flat(fields))
+            for fields in found
+        ]
 
     def evaluate(self, sha: str, key: str, version: int, packed: bytes) -> Any:
         text = self._scripts.get(sha)
@@ -73,8 +84,12 @@ class FakeRedisClient:
         del transaction
         return FakeRedisClient(self._redis)
 
-    def evalsha(self, sha: str, _keys: int, key: str, version: int, packed: bytes) -> None:
-        self._queued.append((sha, key, version, packed))
+    def evalsha(self, sha: str, keys: int, *rest: Any) -> asyncio.Future[Any] | None:
+        """Queues a write, or asks at once: only reads name their keys and nothing else."""
+        if keys == len(rest):
+            return self._ask(lambda: self._redis.read_many(sha, rest))
+        self._queued.append((sha, *rest))
+        return None
 
     async def execute(self, *, raise_on_error: bool) -> list[Any]:
         del raise_on_error
@@ -87,7 +102,7 @@ class FakeRedisClient:
         return answers
 
     async def script_load(self, text: bytes) -> None:
-        await self._ask(lambda: self._redis.load(text, mirror._WRITE_IF_NEWER_SHA))
+        await self._ask(lambda: self._redis.load(text))
 
     async def ping(self) -> None:
         await self._ask(lambda: None)
@@ -204,6 +219,10 @@ def _put(documents: dict[str, Any], name: str, how: dict[str, Any], source: byte
         return 409
     documents[how["_id"]] = (how.get("version", 1), msgspec.json.decode(source))
     return 201
+
+
+def _flat(fields: dict[bytes, bytes]) -> list[str]:
+    return [part.decode() for pair in fields.items() for part in pair]
 
 
 def _pairs(parts: list[Any]) -> list[tuple[Any, Any]]:
