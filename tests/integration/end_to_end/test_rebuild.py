@@ -65,7 +65,7 @@ async def test_all_is_rebuilt_from_the_journal(running):
 
     code, dropped = await running.command("rebuild", "all", "--drop-old")
     assert code == 0
-    # An account that moved on while its new copy was made has kept the newer one: no old is left.
+    # An account that moved on meanwhile has kept its newer balance: no old one is left.
     assert 1 <= dropped["dropped"]["redis"] <= 1 + len(CUSTOMERS)
     assert len(dropped["dropped"]["elasticsearch"]) == 2
     await assert_clean(running)
