@@ -192,10 +192,7 @@ class Source:
 
 
 class EntriesAgent:
-    """Takes batches of event records into the index of entries.
-
-    `tell` is called when something was done besides taking batches.
-    """
+    """Takes batches of event records into the index of entries; `tell`s of other progress."""
 
     name = ENTRIES_NAME
 
@@ -375,6 +372,10 @@ def _add_agent(app: ChronosApp, agent: Agent, source: Source) -> None:
             await until_answered(app, agent.name, lambda: source.make_whole(agent))
             await consume(app, stream, how)
 
+    async def forget(*_: Any, **__: Any) -> None:
+        agent.forget()  # another worker may have gone on meanwhile: the index knows
+
+    app.on_rebalance_complete.connect(forget)
     app.agent(
         app.source_topic(source.topic),
         name=agent.name,

@@ -245,14 +245,15 @@ class Relay:
             waiting = await count_unpublished(connection, shard)
             if shard in self._readers:
                 metrics.OUTBOX_BACKLOG_ROWS.labels(str(shard)).set(waiting)
+        switched, truncated = await self._rotation.turn(connection)
+        metrics.OUTBOX_ROTATIONS.inc(switched)
+        metrics.OUTBOX_TRUNCATIONS.inc(truncated)
+        # Last: what is only looked at must not keep the tables from being rotated.
         for size in await table_sizes(connection, self._app.settings.relay_shards):
             metrics.OUTBOX_TABLE_BYTES.labels(size.table).set(size.size_bytes)
             metrics.OUTBOX_TABLE_ROWS.labels(size.table).set(size.rows)
             age = self._age_of_s(size.oldest_recorded_at)
             metrics.OUTBOX_TABLE_AGE_SECONDS.labels(size.table).set(age)
-        switched, truncated = await self._rotation.turn(connection)
-        metrics.OUTBOX_ROTATIONS.inc(switched)
-        metrics.OUTBOX_TRUNCATIONS.inc(truncated)
 
     def _observe(self, page: Page, seconds: float) -> None:
         metrics.OUTBOX_ROWS_PUBLISHED.labels(str(page.shard)).inc(len(page.rows))

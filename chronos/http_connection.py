@@ -39,6 +39,9 @@ class OneTaskHandler(RequestHandler):
                     self._waiter = None
             message, payload = self._next_message()
             goes_on = await self._serve(message, payload)
+            if self._messages:
+                # Who sends many requests at once waits its turn after each, as everybody does.
+                await asyncio.sleep(0)
         if not self._force_close:
             self._task_handler = None
             if self.transport is not None:

@@ -84,7 +84,8 @@ class SharedReads(Generic[_Row, _Value]):
             # It begins in the next turn of the loop: who asks in this one is taken along.
             lane = loop.create_task(self._run_lane())
             self._lanes[lane] = ()
-            lane.add_done_callback(self._lanes.pop)
+            # One that is ended before its first step cannot leave by itself.
+            lane.add_done_callback(lambda ended: self._lanes.pop(ended, None))
         if self._sweep is None:
             self._sweep = loop.call_later(self._deadline_s, self._give_up)
         row = await told
@@ -92,19 +93,28 @@ class SharedReads(Generic[_Row, _Value]):
 
     async def _run_lane(self) -> None:
         lane = asyncio.current_task()
-        while lane is not None and (readers := self._next_readers()):
-            self._lanes[lane] = readers
-            try:
-                rows = await self._fetch([*{reader.name: None for reader in readers}])
-            except Exception as error:  # noqa: BLE001 - handed to those who asked
-                _fail(readers, error)
-            except BaseException:
-                _fail(readers, Unavailable(self._service, "this process is stopping"))
-                raise
-            else:
-                for name, told, _ in readers:
-                    if not told.done():
-                        told.set_result(rows.get(name))
+        try:
+            while lane is not None and (readers := self._next_readers()):
+                self._lanes[lane] = readers
+                await self._ask(readers)
+        finally:
+            # In the same step that found nobody waiting: whoever asks next must not think that
+            # this lane will look again.
+            if lane is not None:
+                self._lanes.pop(lane, None)
+
+    async def _ask(self, readers: Sequence[_Reader]) -> None:
+        try:
+            rows = await self._fetch([*{reader.name: None for reader in readers}])
+        except Exception as error:  # noqa: BLE001 - handed to those who asked
+            _fail(readers, error)
+        except BaseException:
+            _fail(readers, Unavailable(self._service, "this process is stopping"))
+            raise
+        else:
+            for name, told, _ in readers:
+                if not told.done():
+                    told.set_result(rows.get(name))
 
     def _next_readers(self) -> Sequence[_Reader]:
         """Takes those who still wait, oldest first."""

@@ -81,7 +81,7 @@ async def scrape(
         return _silent(process, clock, str(error) or type(error).__name__)
     try:
         samples = parse_samples(metrics[1])
-    except ValueError as error:
+    except (ValueError, IndexError) as error:  # the parser raises either at a broken label
         return _silent(process, clock, f"its metrics cannot be read ({error})")
     return _said(process, clock, live, ready, samples)
 

@@ -155,3 +155,23 @@ async def test_a_statement_takes_so_many_names_and_the_next_one_the_others(table
 
     assert [name for asked in table.asked[LANES:] for name in asked] == names
     assert max(map(len, table.asked)) == NAMES_MAX
+
+
+async def test_who_asks_in_the_turn_in_which_every_lane_ends_is_answered():
+    table = SlowTable(deadline_s=2)
+    await table.block()
+    woken = asyncio.get_running_loop().create_future()
+
+    async def ask_late() -> tuple[str, int] | None:
+        await woken
+        return await table.reads.read("late")
+
+    late = asyncio.ensure_future(ask_late())
+    await asyncio.sleep(0)
+    # One turn wakes the lanes, which find nobody waiting, and then who asks.
+    table.let_go()
+    woken.set_result(None)
+    await table.begun(LANES + 1)
+    table.let_go()
+
+    assert await late == ("late", 1)
