@@ -141,7 +141,7 @@ async def test_so_many_heavy_answers_at_once_and_503_to_the_next(path, kind, mos
     parts = {
         "moments": LongAccount(100_000, metadata=HEAVY),
         "reads": LongHistory(100_000),
-        "send_deadline_s": 2,
+        "send_deadline_s": 6,
     }
     bench = Bench(**parts)
     slow_before = broken("client_slow")
