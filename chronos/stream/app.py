@@ -123,16 +123,16 @@ class ChronosApp(faust.App):
     async def on_start(self) -> None:
         """Checks the topics and opens the resources, in the order they were added.
 
-        A worker that starts while Kafka is away waits for it, as one that runs already does.
+        A worker that starts while a server is away waits for it, as one that runs already does.
         """
         await super().on_start()
         try:
             await until_answered(self, "start", lambda: ensure_topics(self.settings))
+            for resource in self._resources:
+                self._opened.append(resource)
+                await until_answered(self, "start", resource.open)
         except GivenUp:
             return
-        for resource in self._resources:
-            self._opened.append(resource)
-            await resource.open()
         settle_memory(objects_between_looks=50_000)
 
     async def on_stop(self) -> None:
