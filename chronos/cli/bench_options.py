@@ -18,6 +18,7 @@ from chronos.cli.show import print_fields
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+EVENTS_MAX: Final = 50_000_000
 _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "seconds": {
         "type": click.FloatRange(0.1, 86_400),
@@ -44,6 +45,10 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "type": click.IntRange(2, 1_000_000),
         "default": 1_000,
         "help": "Accounts that take part.",
+    },
+    "events": {
+        "type": click.IntRange(1_000, EVENTS_MAX),
+        "help": "Length of the backlog, about.",
     },
     "skew": {
         "type": click.Choice([skew.value for skew in Skew]),
@@ -72,8 +77,8 @@ def bench_options(*names: str, **defaults: Any) -> Callable[[_F], _F]:
     """Adds shared options to a command, in this order.
 
     Args:
-        names: Which, of seconds, warm_up_s, connections, rate, accounts, skew, rounds, against
-            and file; the parameter of the function has the same name.
+        names: Which, of seconds, warm_up_s, connections, rate, accounts, events, skew,
+            rounds, against and file; the parameter of the function has the same name.
         defaults: Other defaults than the usual ones, by name.
     """
 

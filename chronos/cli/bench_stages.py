@@ -20,14 +20,13 @@ from chronos.bench.stages.recovering import RecoveryPlan, RecoveryReport, measur
 from chronos.bench.stages.relaying import RelayPlan, RelayReport, measure_relay
 from chronos.bench.stages.stage import Stage, open_stage
 from chronos.bench.stages.whole import PipelinePlan, PipelineReport, measure_pipeline
-from chronos.cli.bench_options import bench_folder, bench_options, end
+from chronos.cli.bench_options import EVENTS_MAX, bench_folder, bench_options, end
 from chronos.cli.show import print_table
 from chronos.cli.up import ENVIRONMENT, quiet_libraries
 from chronos.clock import SystemClock
 from chronos.embedded.report import Screen
 
 _R = TypeVar("_R", bound=Report)
-_EVENTS_MAX: Final = 50_000_000
 _DRAINED: Final = ("records", "seconds", "a second", "of processor", "MiB", "at most")
 
 
@@ -36,7 +35,7 @@ _DRAINED: Final = ("records", "seconds", "a second", "of processor", "MiB", "at 
     "--rows",
     default=200_000,
     show_default=True,
-    type=click.IntRange(1_000, _EVENTS_MAX),
+    type=click.IntRange(1_000, EVENTS_MAX),
     help="Rows of each backlog, about.",
 )
 @bench_options(
@@ -52,14 +51,7 @@ def relay(*, file: Path | None, **options: Any) -> None:
 
 
 @click.command()
-@click.option(
-    "--events",
-    default=200_000,
-    show_default=True,
-    type=click.IntRange(1_000, _EVENTS_MAX),
-    help="Length of the backlog, about.",
-)
-@bench_options("accounts", "file")
+@bench_options("events", "accounts", "file", events=200_000)
 def mirror(*, accounts: int, events: int, file: Path | None) -> None:
     """Measure the mirror worker on a backlog, beside a bare loader of the same documents."""
     plan = MirrorPlan(accounts=accounts, events=events)
@@ -72,14 +64,7 @@ def mirror(*, accounts: int, events: int, file: Path | None) -> None:
 
 
 @click.command()
-@click.option(
-    "--events",
-    default=500_000,
-    show_default=True,
-    type=click.IntRange(1_000, _EVENTS_MAX),
-    help="Length of the backlog, about.",
-)
-@bench_options("accounts", "file")
+@bench_options("events", "accounts", "file", events=500_000)
 def fold(*, accounts: int, events: int, file: Path | None) -> None:
     """Measure one balances worker on a backlog: table, changelog and Redis written."""
     plan = FoldPlan(accounts=accounts, events=events)
@@ -128,14 +113,14 @@ def recovery(*, accounts: int, without_failover: bool, file: Path | None) -> Non
     "--short",
     default=10_000,
     show_default=True,
-    type=click.IntRange(1_000, _EVENTS_MAX),
+    type=click.IntRange(1_000, EVENTS_MAX),
     help="Events of the short journal, about.",
 )
 @click.option(
     "--journal",
     default=1_000_000,
     show_default=True,
-    type=click.IntRange(2_000, _EVENTS_MAX),
+    type=click.IntRange(2_000, EVENTS_MAX),
     help="Events of the long journal, about; ten million take a quarter of an hour to fill.",
 )
 @bench_options(

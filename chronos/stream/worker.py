@@ -88,7 +88,7 @@ def stop_s_of(reason: BaseException | None, drain_s: float) -> float:
     A process that slept through its session cannot commit, and waits for what others have in
     hand by now; while it waits, nobody starts it again.
     """
-    return min(drain_s, SLEPT_LEAVES_S) if isinstance(reason, Slept) else drain_s
+    return SLEPT_LEAVES_S if isinstance(reason, Slept) else drain_s
 
 
 def exit_code_of(reason: BaseException | None) -> int:

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,18 @@ class Running:
 
     def _story(self) -> str:
         return self._log.read_text(errors="replace")[-4000:]
+
+
+@asynccontextmanager
+async def started(data: Path, *arguments: str) -> AsyncIterator[Running]:
+    """A `chronos up` that runs, and is stopped at the end if it still does."""
+    instance = Running(data, *arguments)
+    try:
+        await instance.start()
+        yield instance
+    finally:
+        if instance.process is not None and instance.process.poll() is None:
+            await instance.stop()
 
 
 def alive(pid: int) -> bool:

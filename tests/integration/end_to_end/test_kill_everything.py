@@ -16,7 +16,7 @@ from tests.integration.end_to_end.evidence import (
     read_redis,
     read_topic,
 )
-from tests.integration.end_to_end.running import Running, alive, eventually
+from tests.integration.end_to_end.running import alive, eventually, started
 
 VICTIMS = (
     "api", "relay", "balances", "mirror", "postgres", "kafka", "redis", "elasticsearch",
@@ -76,13 +76,8 @@ class Crowd:
 
 @pytest.fixture
 async def running(data_folder):
-    instance = Running(data_folder, "--balances", "2", "--port", "0")
-    try:
-        await instance.start()
+    async with started(data_folder, "--balances", "2", "--port", "0") as instance:
         yield instance
-    finally:
-        if instance.process.poll() is None:
-            await instance.stop()
 
 
 async def test_nothing_is_lost_doubled_or_invented(running):

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.integration.end_to_end.running import Running, eventually
+from tests.integration.end_to_end.running import Running, eventually, started
 
 SEEN_S = 120
 BEHIND_S = 10
@@ -13,13 +13,8 @@ BEHIND_S = 10
 
 @pytest.fixture
 async def running(data_folder):
-    instance = Running(data_folder, "--port", "0", "--api-processes", "2")
-    try:
-        await instance.start()
+    async with started(data_folder, "--port", "0", "--api-processes", "2") as instance:
         yield instance
-    finally:
-        if instance.process.poll() is None:
-            await instance.stop()
 
 
 async def findings(running: Running):

@@ -13,20 +13,15 @@ from redis.asyncio import Redis
 
 from chronos.client.refusals import Refused
 from chronos.embedded.folder import DataFolder
-from tests.integration.end_to_end.running import ROOT, Running
+from tests.integration.end_to_end.running import ROOT, started
 
 CUSTOMERS = [f"customer-{n}" for n in range(6)]
 
 
 @pytest.fixture
 async def running(data_folder):
-    instance = Running(data_folder, "--port", "0")
-    try:
-        await instance.start()
+    async with started(data_folder, "--port", "0") as instance:
         yield instance
-    finally:
-        if instance.process.poll() is None:
-            await instance.stop()
 
 
 def lose_everything_but_the_journal(data):

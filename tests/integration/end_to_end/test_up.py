@@ -12,20 +12,15 @@ import pytest
 from chronos.embedded.ports import free_block
 from chronos.rpc.pb import ledger_pb2 as pb
 from chronos.rpc.pb.ledger_pb2_grpc import LedgerStub
-from tests.integration.end_to_end.running import ROOT, Running, alive, eventually
+from tests.integration.end_to_end.running import ROOT, Running, alive, eventually, started
 
 GONE_S = 30
 
 
 @pytest.fixture
 async def running(data_folder):
-    instance = Running(data_folder, "--port", "0")
-    try:
-        await instance.start()
+    async with started(data_folder, "--port", "0") as instance:
         yield instance
-    finally:
-        if instance.process.poll() is None:
-            await instance.stop()
 
 
 async def booked_by_grpc(running: Running, account_id: str) -> int:
