@@ -30,7 +30,8 @@ from chronos.embedded.watchdog import Watchdog
 from chronos.errors import ChronosError, EmbeddedFault
 
 BACKOFF_S_MIN = 0.2
-BACKOFF_S_MAX = 30.0
+BACKOFF_S_MAX = 5.0
+"""Whoever makes room on a full disk is served again within seconds, not half a minute."""
 _FORGIVEN_AFTER_S = 60.0
 _START_DEATHS_MAX = 3
 _POLL_S = 0.1

@@ -12,13 +12,13 @@ from chronos.chaos.faults.asking import Doors
 from chronos.chaos.readers.primary import Primary
 from chronos.chaos.scene import Scene
 from chronos.chaos.wounds import Wounds
-from chronos.embedded.supervisor import BACKOFF_S_MAX
 
 SLACK = 3.0
 """By how much a promised time may be exceeded where the load shares two processors with it."""
 SESSION_S = 10.0
 """Kafka's session time-out of every worker: who is silent for longer has lost its work."""
-RUNS_S = BACKOFF_S_MAX
+RUNS_S = 30.0
+"""Time in which whoever was killed runs again: the pause of its supervisor and its start."""
 READY_S = 120.0
 """Time in which a worker must serve again, however busy the machine."""
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from chronos.chaos.faults.write_side import POSTGRES_READY_S
 from chronos.chaos.scene import Scene
 from chronos.client.doors import Doors
 from chronos.client.exchange import Patience
@@ -29,7 +30,8 @@ async def client(scene):
     """A client that goes through the proxies, with a bank of two customers."""
     addresses = scene.client_addresses
     doors = Doors(command=addresses.api, query=addresses.query, api_key=addresses.api_key)
-    patience = Patience(deadline_s=60, attempt_s=5)
+    # Longer than PostgreSQL may take to come back: how long it took is judged by the fault.
+    patience = Patience(deadline_s=POSTGRES_READY_S + 60, attempt_s=5)
     async with LedgerClient(doors, patience=patience) as made:
         await made.accounts.open(account_id="bank", currency="EUR", kind="settlement")
         for name in ("anna", "bela"):
