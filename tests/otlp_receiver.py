@@ -81,7 +81,8 @@ class Receiver:
         deadline = time.monotonic() + within_s
         while not seen(list(self.spans)):
             names = Counter((span.service, span.name) for span in self.spans)
-            assert time.monotonic() < deadline, dict(names)
+            if time.monotonic() >= deadline:
+                raise TimeoutError(dict(names))
             time.sleep(0.05)
 
     def _handler(receiver) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the request

@@ -45,7 +45,8 @@ async def until(
         answer = await condition()
         if answer:
             return answer
-        assert time.monotonic() < deadline, what()
+        if time.monotonic() >= deadline:
+            raise TimeoutError(what())
         await asyncio.sleep(0.05)
 
 

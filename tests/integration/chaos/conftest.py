@@ -43,5 +43,6 @@ async def client(scene):
 async def eventually(condition, *, within_s=CAUGHT_UP_S):
     end = time.monotonic() + within_s
     while not await condition():
-        assert time.monotonic() < end, f"not within {within_s} s"
+        if time.monotonic() >= end:
+            raise TimeoutError(f"not within {within_s} s")
         await asyncio.sleep(0.1)

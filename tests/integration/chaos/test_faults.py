@@ -105,10 +105,10 @@ async def money_that_moves(client):
     async def has_begun():
         return len(made) > 5
 
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(move())
-        try:
-            await eventually(has_begun)
-            yield
-        finally:
-            over.set()
+    moving = asyncio.create_task(move())
+    try:
+        await eventually(has_begun)
+        yield
+    finally:
+        over.set()
+        await moving

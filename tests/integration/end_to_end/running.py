@@ -128,5 +128,6 @@ async def eventually(condition, *, within_s: float, what=lambda: "") -> None:
     """Waits until an asynchronous condition holds."""
     end = time.monotonic() + within_s
     while not await condition():
-        assert time.monotonic() < end, f"not within {within_s} s: {what()}"
+        if time.monotonic() >= end:
+            raise TimeoutError(f"not within {within_s} s: {what()}")
         await asyncio.sleep(0.1)
