@@ -6,8 +6,11 @@ run would say of the checkers what is not true.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
+
+_TAKES_MORE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class TargetMoved(Exception):
@@ -24,18 +27,30 @@ class Planting:
         """Replaces a member by what `make` makes of it.
 
         Raises:
-            TargetMoved: There is no such member.
+            TargetMoved: There is no such member, or it takes other arguments than what is to
+                stand in its place.
         """
         if name not in vars(owner):
             raise TargetMoved(f"{owner.__name__} has no {name} of its own any more")
         old = vars(owner)[name]
+        new = make(old)
+        if inspect.isfunction(old) and not _takes_the_same(old, new):
+            raise TargetMoved(f"{owner.__name__}.{name} takes other arguments than the mistake")
         self._old.append((owner, name, old))
-        setattr(owner, name, make(old))
+        setattr(owner, name, new)
 
     def undo(self) -> None:
         """Gives every member back, the last one first."""
         while self._old:
             setattr(*self._old.pop())
+
+
+def _takes_the_same(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
+    """Tells whether who calls one could call the other: a crash is no mistake to be found."""
+    taken = [inspect.signature(one).parameters.values() for one in (old, new)]
+    if any(one.kind in _TAKES_MORE for one in taken[1]):
+        return True
+    return len(taken[0]) == len(taken[1])
 
 
 def replaced_once(text: str, old: str, new: str) -> str:

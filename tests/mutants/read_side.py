@@ -72,9 +72,9 @@ def m6_four_at_once(planting: Planting) -> None:
         return four
 
     def make_write(write: Any) -> Any:
-        async def slow(self: BalancesAgent, folded: Any) -> None:
+        async def slow(self: BalancesAgent, folded: Any, batch: Any) -> None:
             await asyncio.sleep(random.random() * SLOW_S_MAX)
-            await write(self, folded)
+            await write(self, folded, batch)
 
         return slow
 

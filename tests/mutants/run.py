@@ -1,8 +1,9 @@
 """Runs the pipeline with each mistake planted, and tells who finds it.
 
-`python -m tests.mutants.run` runs all mutants and writes `tests/results/mutants.json`;
-`python -m tests.mutants.run M3 M4` some of them, and prints only. `M0` is the same run without
-a mistake: what is found there is found by mistake. Exit 1 when a mutant lives, or M0 does not.
+`python -m tests.mutants.run` runs all mutants, `python -m tests.mutants.run M3 M4` some; what
+became of each takes the place of what is kept of it in `tests/results` (`results.py`). `M0` is
+the same run without a mistake: what is found there is found by mistake. Exit 1 when a mutant
+lives, or M0 does not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import msgspec
 
 from chronos.chaos import workload
 from chronos.chaos.profile import SMOKE
@@ -29,13 +29,11 @@ from chronos.chaos.run import HISTORY, Order, run_chaos
 from chronos.clock import SystemClock
 from chronos.embedded.report import Screen
 from chronos.errors import ChronosError
-from chronos.home import code_folder
+from tests.mutants.results import CONTROL, Outcome, keep
 from tests.mutants.table import DRIVER, MUTANTS, Mutant
 
 SEED: Final = 1
-RESULTS: Final = code_folder() / "tests" / "results" / "mutants.json"
 LAUNCH: Final = "tests.mutants.launch"
-CONTROL: Final = "M0"
 PROFILE: Final = dataclasses.replace(
     SMOKE,
     name="mutant",
@@ -51,32 +49,6 @@ PROFILE: Final = dataclasses.replace(
 CONTROL_FAULTS: Final = ("T1", "T2", "T3", "T4")
 VIOLATIONS_KEPT: Final = 2
 """Of each checker, in words."""
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one mutant."""
-
-    mutant: str
-    sentence: str
-    faults: tuple[str, ...]
-    expected: tuple[str, ...]
-    """Checkers of which one must find it."""
-    found_by: dict[str, int]
-    """Every checker that found something, with how much."""
-    said: tuple[str, ...]
-    """The first violations in words."""
-    failures: tuple[str, ...]
-    """Promises that the run as a whole, or a fault, saw broken."""
-    invalid: tuple[str, ...]
-    acknowledged: int
-    seconds: float
-
-    @property
-    def is_as_it_should_be(self) -> bool:
-        """Tells whether a mistake was found by who must find it, and nothing without one."""
-        if self.mutant == CONTROL:
-            return not self.found_by and not self.failures and not self.invalid
-        return not self.found_by.keys().isdisjoint(self.expected)
 
 
 async def run_one(mutant: Mutant | None, folder: Path, *, seed: int) -> Outcome:
@@ -110,6 +82,7 @@ def outcome_of(mutant: Mutant | None, report: Report, *, seconds: float) -> Outc
     return Outcome(
         mutant=CONTROL if mutant is None else mutant.name,
         sentence="Nothing is planted." if mutant is None else mutant.sentence,
+        commit=report.commit,
         faults=report.only,
         expected=() if mutant is None else tuple(sorted(mutant.found_by)),
         found_by={one.checker: one.violations_count for one in found},
@@ -170,9 +143,7 @@ def main(names: Sequence[str]) -> int:
             click.echo(f"{name:4} could not be run: {fault}")
             return 1
         tell(outcomes[-1])
-    if not names:
-        text = msgspec.json.format(msgspec.json.encode(outcomes), indent=2)
-        RESULTS.write_bytes(text + b"\n")
+        keep(outcomes[-1])
     return 0 if all(one.is_as_it_should_be for one in outcomes) else 1
 
 

@@ -48,7 +48,7 @@ def _mutant(
 _ALL: Final = (
     _mutant(write_side.m1_commit_without_the_disk, "api", "T2", "C3 C8"),
     _mutant(write_side.m2_outbox_in_a_second_transaction, "api", "T1 T3", "C6"),
-    _mutant(relay.m3_marked_before_the_ack, "relay", "T4", "C6"),
+    _mutant(relay.m3_marked_before_the_ack, "relay", "T4 T5", "C6"),
     _mutant(relay.m4_polls_beyond_the_last_position, "relay", "T3 T4", "C6"),
     _mutant(read_side.m5_no_version_guard, "balances", "T2 T4 T6", "C7"),
     _mutant(read_side.m6_four_at_once, "balances", "T3 T4", "C7"),

@@ -15,7 +15,7 @@ from chronos.chaos.load import sending
 from chronos.chaos.report import Report, count
 from chronos.chaos.verdict import verdict
 from chronos.domain.account import AccountState
-from tests.mutants import read_side, run, write_side
+from tests.mutants import read_side, results, run, write_side
 from tests.mutants.planting import Planting, TargetMoved, replaced_once
 from tests.mutants.table import DRIVER, MUTANTS
 from tests.unit.chaos.town import PARTITIONS, TOPIC, answer_with, named, pay, small_town
@@ -53,6 +53,8 @@ def test_the_table_names_fifteen_mutants_in_words_and_their_finders():
 def test_a_target_that_has_moved_is_told(planting):
     with pytest.raises(TargetMoved, match="AccountState has no may_pay of its own"):
         planting.swap(AccountState, "may_pay", lambda old: old)
+    with pytest.raises(TargetMoved, match="can_pay takes other arguments"):
+        planting.swap(AccountState, "can_pay", lambda _: lambda _self, _amount, _more: True)
     with pytest.raises(TargetMoved, match="2 times"):
         replaced_once("a a", "a", "b")
 
@@ -182,6 +184,28 @@ def test_a_run_without_a_mistake_must_find_none():
     assert not clean.found_by
     assert not clean.failures
     assert not broken.is_as_it_should_be
+
+
+def test_an_outcome_takes_the_place_of_the_one_before(tmp_path):
+    lost = verdict("C6", "…", looked_at=1, violations=["Kafka has not alice version 1"])
+    lives = run.outcome_of(MUTANTS["M3"], report(), seconds=1)
+    killed = run.outcome_of(MUTANTS["M3"], report(verdicts=(lost,)), seconds=2)
+    control = run.outcome_of(None, report(), seconds=3)
+
+    for outcome in (
+        lives,
+        killed,
+        run.outcome_of(MUTANTS["M12"], report(), seconds=4),
+        control,
+    ):
+        results.keep(outcome, tmp_path)
+
+    kept = results.read(tmp_path / "mutants.json")
+    assert [one.mutant for one in kept] == ["M0", "M3", "M12"]
+    assert kept[1] == killed
+    rows = (tmp_path / "mutants.md").read_text().splitlines()[-3:]
+    assert "| nobody |" in rows[0]
+    assert "| **C6** (1) |" in rows[1]
 
 
 def test_the_clients_are_started_with_their_mistake():
