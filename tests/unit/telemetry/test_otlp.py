@@ -249,13 +249,15 @@ def test_a_receiver_that_hangs_holds_up_neither_requests_nor_the_end(monkeypatch
     assert spans_counted("dropped") - dropped >= 1000 - 50 - 10 - 10
 
 
-def test_a_receiver_that_is_away_is_not_told_of_each_time(monkeypatch, capfd):
+def test_a_receiver_that_is_away_is_told_of_once(monkeypatch, capfd):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{listener.getsockname()[1]}"
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.05")
-    # An exporter that was given up by another test may still wait for its receiver.
+    # An exporter that was given up by another test may still wait for its receiver, and tell
+    # of it when it ends: that line is not of this test.
     until(lambda: all(thread.name != "span-export" for thread in threading.enumerate()))
+    capfd.readouterr()
     failed = spans_counted("failed")
     recording = tracing(monkeypatch, nowhere)
     for number in range(1, 7):
@@ -264,8 +266,7 @@ def test_a_receiver_that_is_away_is_not_told_of_each_time(monkeypatch, capfd):
     recording.stop()
 
     written = capfd.readouterr()
-    # An attempt that a busy machine cut short may have been told of too; never each of them.
-    assert 1 <= (written.out + written.err).count("spans_not_exported") <= 2
+    assert (written.out + written.err).count("spans_not_exported") == 1
 
 
 def test_an_exporter_that_breaks_does_not_end_the_thread():
