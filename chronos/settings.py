@@ -267,6 +267,8 @@ def read(environment: Mapping[str, str]) -> Reading:
 def read_secret(name: str, path: str) -> str:
     """Reads the one line of a secret's file; what it says is never part of a fault.
 
+    Nor is a path that leads to no file: it may be the secret itself, put there by mistake.
+
     Raises:
         SettingFault: It cannot be read, or is not one line of text. Calls the file `name`.
     """
@@ -276,7 +278,11 @@ def read_secret(name: str, path: str) -> str:
         text = raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingFault(name, f"names {path!r}, which cannot be read ({why})") from error
+        raise SettingFault(
+            name,
+            f"names a file that cannot be read ({why}); it takes the path of a file that holds "
+            "the secret, not the secret",
+        ) from None  # the error's text has the path
     if len(raw) > SECRET_FILE_BYTES_MAX or not text.isprintable() or not text.strip():
         raise SettingFault(
             name,

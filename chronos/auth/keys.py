@@ -210,7 +210,12 @@ def read_server_secret(path: Path | None) -> bytes:
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
-        raise SettingFault(name, f"{path} cannot be read ({error.strerror})") from error
+        # Without the path and the error that has it: it may be the secret, put there in error.
+        raise SettingFault(
+            name,
+            f"names a file that cannot be read ({error.strerror}); it takes the path of a file "
+            "that holds the secret, not the secret",
+        ) from None
     if len(secret) < SERVER_SECRET_BYTES_MIN:
         raise SettingFault(
             name, f"{path} has {len(secret)} bytes; a secret has {SERVER_SECRET_BYTES_MIN}"

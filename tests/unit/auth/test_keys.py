@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -229,3 +231,10 @@ def test_a_server_secret_is_long_enough_and_there(tmp_path):
     for path in (None, tmp_path / "none", short):
         with pytest.raises(SettingFault, match="CHRONOS_KEY_SECRET_FILE"):
             read_server_secret(path)
+
+
+def test_a_server_secret_in_the_place_of_its_files_path_is_not_repeated():
+    with pytest.raises(SettingFault, match="takes the path of a file") as refused:
+        read_server_secret(Path("geheim" * 8))
+
+    assert "geheimgeheim" not in "".join(traceback.format_exception(refused.value))
