@@ -46,8 +46,9 @@ _SECRET_MARKS = (b"chk_", b"earer", b"://")
 _FLUSH_AFTER_S = 0.05
 _BUFFER_BYTES_MAX = 64 * 1024
 
+_UNCORRELATED = (None, None)
 _correlation: ContextVar[tuple[str | None, str | None]] = ContextVar(
-    "chronos_correlation", default=(None, None)
+    "chronos_correlation", default=_UNCORRELATED
 )
 
 
@@ -100,6 +101,11 @@ def get_logger(room: str) -> FilteringBoundLogger:
 def bind_correlation(*, request_id: str | None = None, trace_id: str | None = None) -> None:
     """Puts the ids of a request or a record on every later line of this task."""
     _correlation.set((request_id, trace_id))
+
+
+def unbind_correlation() -> None:
+    """Puts no ids any more on later lines of this task, which goes on with something else."""
+    _correlation.set(_UNCORRELATED)
 
 
 def hide_secret_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
