@@ -93,3 +93,30 @@ async def test_a_line_between_two_requests_has_the_ids_of_neither(served):
 
     assert within == ["req/1", "req/2"]
     assert Noting.between == [{}] * 4, "before three requests, and where the third is refused"
+
+
+async def test_who_sends_many_requests_at_once_lets_others_have_their_turn(served):
+    order = []
+
+    async def handle(request):
+        order.append(request.path)
+        if order == ["/many"]:
+            other.sendall(GET % b"one")
+        return Response(text="x")
+
+    address = await served(handle)
+    _, many_reader, many_writer = await connected(address)
+    other, other_reader, other_writer = await connected(address)
+    # Both connections wait for a request in their tasks before the many are sent.
+    await ask(many_reader, many_writer, GET % b"first")
+    await ask(other_reader, other_writer, GET % b"first")
+    order.clear()
+    many_writer.write(GET % b"many" * PIPELINED)
+    await answered(other_reader)
+    for _ in range(PIPELINED):
+        await answered(many_reader)
+    many_writer.close()
+    other_writer.close()
+
+    assert order.count("/many") == PIPELINED
+    assert order.index("/one") <= 10
