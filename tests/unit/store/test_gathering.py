@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import asyncio
 
-from chronos.store.gathering import KNOWN_MIN, Gathering
+import pytest
+
+from chronos.store import gathering as module
+from chronos.store.gathering import KNOWN_MIN, PATIENCE_MAX_S, Gathering
 from tests.unit.store.held import held, move, submitted
+
+LONG_S = 60
+SOON_S = 5
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Lets no timer end a wait while a test looks at what else ends it."""
+    monkeypatch.setattr(module, "PATIENCE_MAX_S", LONG_S)
 
 
 async def test_callers_who_are_answered_together_share_their_next_transaction(
-    journal, committer
+    journal, committer, monkeypatch
 ):
+    ended = Gathering.ended
+    monkeypatch.setattr(
+        Gathering, "ended", lambda self, *, known, **_: ended(self, known=known, took_s=LONG_S)
+    )
+
     async def send_again(number):
         await journal.submit(move(f"{number}-1"))
         return await journal.submit(move(f"{number}-2"))
@@ -24,24 +41,38 @@ async def test_callers_who_are_answered_together_share_their_next_transaction(
     await asyncio.wait_for(committer.began.wait(), 1)
     others = await submitted(journal, [move(f"other-{number}") for number in range(5)])
     committer.let.set()
-    await asyncio.gather(first, *ones, *others)
+    async with asyncio.timeout(SOON_S):
+        await asyncio.gather(first, *ones, *others)
 
     assert [len(batch) for batch in committer.batches] == [1, 5, 10]
 
 
-async def test_a_caller_that_does_not_come_back_is_waited_for_once_and_briefly():
+async def test_a_caller_that_does_not_come_back_is_waited_for_once_and_briefly(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_MAX_S", PATIENCE_MAX_S)
+    gathering = Gathering()
+    gathering.ended(known=KNOWN_MIN, took_s=LONG_S)
+    now_s = asyncio.get_running_loop().time
+    began_s = now_s()
+
+    await asyncio.wait_for(gathering.wait(1), SOON_S)
+    assert now_s() - began_s >= PATIENCE_MAX_S / 2, "not at once either"
+    gathering.ended(known=1, took_s=LONG_S)
+
+    waiting = asyncio.create_task(gathering.wait(1))
+    await asyncio.sleep(0)
+    assert waiting.done()
+
+
+async def test_nobody_waits_longer_than_the_transaction_before_took():
     gathering = Gathering()
     gathering.ended(known=KNOWN_MIN, took_s=0.001)
 
-    await asyncio.wait_for(gathering.wait(1), 1)
-    gathering.ended(known=1, took_s=60)
-
-    await asyncio.wait_for(gathering.wait(1), 1)
+    await asyncio.wait_for(gathering.wait(1), SOON_S)
 
 
 async def test_the_last_of_those_expected_ends_the_wait():
     gathering = Gathering()
-    gathering.ended(known=KNOWN_MIN, took_s=60)
+    gathering.ended(known=KNOWN_MIN, took_s=LONG_S)
     waiting = asyncio.create_task(gathering.wait(1))
     await asyncio.sleep(0)
 
@@ -51,23 +82,23 @@ async def test_the_last_of_those_expected_ends_the_wait():
     assert not waiting.done()
     gathering.arrived(1)
 
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, SOON_S)
 
 
 async def test_a_batch_counts_as_its_commands():
     gathering = Gathering()
-    gathering.ended(known=64, took_s=60)
+    gathering.ended(known=64, took_s=LONG_S)
     waiting = asyncio.create_task(gathering.wait(1))
     await asyncio.sleep(0)
 
     gathering.arrived(100)
 
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, SOON_S)
 
 
 async def test_where_few_wait_nobody_waits_for_company():
     gathering = Gathering()
-    gathering.ended(known=KNOWN_MIN - 1, took_s=60)
+    gathering.ended(known=KNOWN_MIN - 1, took_s=LONG_S)
 
     waiting = asyncio.create_task(gathering.wait(1))
     await asyncio.sleep(0)
@@ -77,10 +108,10 @@ async def test_where_few_wait_nobody_waits_for_company():
 
 async def test_closing_ends_the_wait():
     gathering = Gathering()
-    gathering.ended(known=64, took_s=60)
+    gathering.ended(known=64, took_s=LONG_S)
     waiting = asyncio.create_task(gathering.wait(1))
     await asyncio.sleep(0)
 
     gathering.stop()
 
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, SOON_S)
