@@ -1,4 +1,4 @@
-"""One task serves a connection, request after request; no request leaves anything to the next."""
+"""One task serves a connection, request by request; none leaves anything to the next."""
 
 from __future__ import annotations
 
