@@ -86,7 +86,7 @@ class KeyTable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
-    """A key at the moment of its making, the only one at which its text is known."""
+    """A key with its text, which is known at its making and to whoever keeps it."""
 
     key_id: str
     text: str
@@ -177,13 +177,13 @@ class ApiKeys:
 
 def new_key(server_secret: bytes) -> NewKey:
     """Makes a key; its secret has 258 bits of the system's randomness."""
-    key_id = _random(_ID_LETTERS, 12)
-    secret = _random(_SECRET_LETTERS, 43)
-    return NewKey(
-        key_id=key_id,
-        text=f"chk_{key_id}_{secret}",
-        hmac=_hmac(server_secret, key_id, secret),
-    )
+    return _key(server_secret, _random(_ID_LETTERS, 12), _random(_SECRET_LETTERS, 43))
+
+
+def key_of(text: str, server_secret: bytes) -> NewKey | None:
+    """Reads the text of a key, as this secret proves it; None when it is not of that form."""
+    matched = _KEY.fullmatch(text)
+    return None if matched is None else _key(server_secret, matched[1], matched[2])
 
 
 def parse_scopes(words: Iterable[str]) -> frozenset[Scope]:
@@ -231,6 +231,14 @@ def _parts(header: str | None) -> tuple[str, str] | None:
     if scheme.lower() != "bearer" or matched is None:
         return None
     return matched[1], matched[2]
+
+
+def _key(server_secret: bytes, key_id: str, secret: str) -> NewKey:
+    return NewKey(
+        key_id=key_id,
+        text=f"chk_{key_id}_{secret}",
+        hmac=_hmac(server_secret, key_id, secret),
+    )
 
 
 def _hmac(server_secret: bytes, key_id: str, secret: str) -> bytes:

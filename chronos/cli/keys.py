@@ -17,7 +17,6 @@ from chronos.cli.owner import data_option, key_secret_file, owner_dsn
 if TYPE_CHECKING:
     from chronos.store.api_keys import StoredKey
 
-_KEY_ID = re.compile(r"chk_([a-z0-9]{12})_")
 _PRINCIPAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}")
 
 
@@ -37,8 +36,8 @@ def command() -> None:
 @click.option(
     "--file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the key there, readable by you alone, and show it not; when a valid key with "
-    "this principal and these scopes stands there, none is made.",
+    help="Keep the key there, readable by you alone, and show it not; when a valid key with "
+    "this principal and these scopes stands there, none is made. Another file is refused.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def create(
@@ -47,7 +46,7 @@ def create(
     """Make a key and show its text, this once."""
     from chronos.auth.keys import new_key, parse_scopes, read_server_secret
     from chronos.auth.principals import is_reserved
-    from chronos.embedded.files import write_atomically
+    from chronos.cli.key_file import Wanted, keep_key
 
     if not _PRINCIPAL.fullmatch(principal):
         raise click.BadParameter("1-64 of A-Za-z0-9_.:@-", param_hint="--principal")
@@ -59,17 +58,17 @@ def create(
         allowed = sorted(parse_scopes(word.strip() for word in scopes.split(",")))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--scopes") from error
-    dsn = owner_dsn(data)
-    kept = None if file is None else _kept(dsn, file, principal, [*map(str, allowed)])
-    if kept is not None:
-        _say(kept, principal, allowed, as_json=as_json, text=None)
-        return
-    key = new_key(read_server_secret(key_secret_file(data)))
-    asyncio.run(_add(dsn, key.key_id, key.hmac, principal, allowed))
+    dsn, secret = owner_dsn(data), read_server_secret(key_secret_file(data))
     if file is not None:
-        write_atomically(file, key.text + "\n", mode=0o600)
-    text = key.text if file is None else None
-    _say(key.key_id, principal, allowed, as_json=as_json, text=text)
+        wanted = Wanted(
+            principal=principal, scopes=tuple(map(str, allowed)), server_secret=secret
+        )
+        key_id, text = asyncio.run(keep_key(dsn, file, wanted)), None
+    else:
+        key = new_key(secret)
+        asyncio.run(_add(dsn, key.key_id, key.hmac, principal, allowed))
+        key_id, text = key.key_id, key.text
+    _say(key_id, principal, allowed, as_json=as_json, text=text)
 
 
 def _say(
@@ -86,20 +85,6 @@ def _say(
         print(
             "It is shown this once: keep it where only its user can read it.", file=sys.stderr
         )
-
-
-def _kept(dsn: str, file: Path, principal: str, scopes: list[str]) -> str | None:
-    """Gives the id of the key in a file, when the database knows it as one that is wanted."""
-    if not file.exists():
-        return None
-    found = _KEY_ID.match(file.read_text(encoding="utf-8", errors="replace"))
-    if found is None:
-        return None
-    for key in asyncio.run(_list(dsn)):
-        if key.key_id == found[1] and key.revoked_at is None:
-            is_wanted = key.principal == principal and sorted(key.scopes) == scopes
-            return found[1] if is_wanted else None
-    return None
 
 
 @command.command("list")

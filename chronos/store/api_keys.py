@@ -69,7 +69,7 @@ class ApiKeyTable:
 
 
 class ApiKeyOffice:
-    """Makes, lists and revokes keys, as the owner."""
+    """Makes, looks up, lists and revokes keys, as the owner."""
 
     def __init__(self, connection: asyncpg.Connection):
         self._connection = connection
@@ -80,6 +80,11 @@ class ApiKeyOffice:
         """Stores a new key."""
         row = await self._connection.fetchrow(_ADD, key_id, hmac, principal, [*scopes])
         return StoredKey(*row)
+
+    async def find(self, key_id: str) -> StoredKey | None:
+        """Reads one key, revoked or not; None when there is none."""
+        row = await self._connection.fetchrow(_FIND, key_id)
+        return None if row is None else StoredKey(*row)
 
     async def list(self) -> tuple[StoredKey, ...]:
         """Lists all keys, oldest first, `KEYS_LISTED_MAX` of them."""

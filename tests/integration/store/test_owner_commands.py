@@ -140,29 +140,3 @@ def test_two_files_with_one_role_are_refused(run, sign_in):
     refused = run("postgresql://nobody@127.0.0.1:1/none", migrate, "up", *files)
 
     assert "so does another file" in str(refused.exception)
-
-
-def test_a_key_is_kept_in_a_file_and_made_anew_only_when_it_is_void(run, database, tmp_path):
-    path = tmp_path / "load.key"
-    words = ("create", "--principal", "load", "--scopes", "write,read", "--file", str(path))
-
-    def make(*more: str) -> tuple[str, str]:
-        told = run(database.owner_dsn, keys, *words, "--json", *more)
-        assert told.exit_code == 0
-        assert path.read_text().strip() not in told.stdout
-        return json.loads(told.stdout)["key_id"], path.read_text()
-
-    first, again = make(), make()
-    other = make("--scopes", "read")
-    run(database.owner_dsn, keys, "revoke", other[0])
-    after_revoked = make("--scopes", "read")
-    path.write_text("chk_nonsense")
-    after_nonsense = make()
-
-    assert first == again
-    assert first[1].startswith(f"chk_{first[0]}_")
-    assert path.stat().st_mode & 0o777 == 0o600
-    made = [first, other, after_revoked, after_nonsense]
-    assert len(set(made)) == 4
-    listed = json.loads(run(database.owner_dsn, keys, "list", "--json").stdout)["keys"]
-    assert {key["key_id"] for key in listed} == {key_id for key_id, _ in made}
