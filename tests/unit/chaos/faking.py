@@ -60,6 +60,7 @@ class FakeFault:
         heal_fails: str = "",
         reason: str = "",
         raises: Exception | None = None,
+        heal_raises: Exception | None = None,
     ):
         self.kind = kind or name.partition(" ")[0]
         self.name = name
@@ -71,7 +72,7 @@ class FakeFault:
         self._heal_s = heal_s
         self._inject_fails, self._heal_fails = inject_fails, heal_fails
         self._reason = reason
-        self._raises = raises
+        self._raises, self._heal_raises = raises, heal_raises
 
     async def impossible(self, _scene) -> str:
         return self._reason
@@ -88,6 +89,8 @@ class FakeFault:
         self._did("heal")
         if self._pace and self._heal_s:
             await self._pace.sleep(self._heal_s)
+        if self._heal_raises is not None:
+            raise self._heal_raises
         self._did("healed")
         if self._heal_fails:
             raise FaultFailed(self._heal_fails)

@@ -114,6 +114,11 @@ async def test_a_broken_promise_is_written_down_and_the_fault_healed(injector, p
             ExceptionGroup("of a task group", [FaultFailed("It stayed."), Unseen("mute")]),
             "It stayed.; mute",
         ),
+        (KeyError("pid"), "The fault itself fell over: KeyError('pid')"),
+        (
+            ExceptionGroup("of a task group", [ProcessLookupError(3, "No such process")]),
+            "The fault itself fell over: ProcessLookupError(3, 'No such process')",
+        ),
     ],
 )
 async def test_whatever_a_fault_says_went_wrong_is_kept(injector, pace, error, failure):
@@ -123,6 +128,24 @@ async def test_whatever_a_fault_says_went_wrong_is_kept(injector, pace, error, f
 
     assert [one.failure for one in done.injections] == [failure]
     assert fault.acts[-1][0] == "healed"
+
+
+async def test_a_heal_that_falls_over_ends_neither_the_run_nor_the_next_fault(
+    injector, pace, wounds
+):
+    broken = FakeFault("T7 flush", ["redis"], pace=pace, heal_raises=OSError(28, "No space"))
+    after = FakeFault("T7 kill", ["redis"], pace=pace)
+
+    done = await carried_out(
+        injector, pace, [planned(broken, 1.0, 1.0), planned(after, 9.0, 1.0)]
+    )
+
+    assert [one.failure for one in done.injections] == [
+        "The fault itself fell over: OSError(28, 'No space')",
+        "",
+    ]
+    assert after.acts[-1][0] == "healed"
+    assert wounds.of(["redis"]) == frozenset()
 
 
 async def test_a_cancelled_run_is_healed_whole(injector, pace, wounds):
