@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from random import Random
+from traceback import format_exception
 from typing import Final
 
 from chronos.assembly.measured_on import commit, machine_facts
@@ -25,27 +26,34 @@ from chronos.assembly.processes import url
 from chronos.chaos.bank import accounts
 from chronos.chaos.checkers.every import ALL, check_all
 from chronos.chaos.fault import Fault, Injection, LeftOut, Phase
-from chronos.chaos.faults.catalogue import own_faults
+from chronos.chaos.faults.catalogue import chosen_faults
 from chronos.chaos.history import now_ns, read_history
 from chronos.chaos.injecting import Injector, sort_out
 from chronos.chaos.load.plan import LoadPlan
 from chronos.chaos.profile import Profile
 from chronos.chaos.quiet import NotQuiet, until_quiet
-from chronos.chaos.report import Mark, Report, count
+from chronos.chaos.report import INVALID, VIOLATED, Mark, Report, count
 from chronos.chaos.sampling import Sample, Sources, sampling
 from chronos.chaos.scene import Scene
-from chronos.chaos.schedule import narrowed, plan
+from chronos.chaos.schedule import Planned, faults_needed, plan
 from chronos.chaos.small_disk import SmallDisk
 from chronos.chaos.verdict import Verdict
 from chronos.chaos.workload import NoLoad, Workload
 from chronos.chaos.wounds import Wounds
 from chronos.clock import Clock
 from chronos.embedded.report import Report as News
+from chronos.errors import ChronosError
 from chronos.settings import PREFIX
 
 HISTORY: Final = "history.jsonl"
 # After a loss of everything the copies are compared again; what clients were told is not.
 _AGAIN: Final = ("C3", "C5", "C6", "C7", "C11")
+
+
+class NotStarted(ChronosError):
+    """Says that the pipeline did not start, so that nothing is proved either way."""
+
+    exit_code = INVALID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +81,8 @@ class Order:
 class _Notes:
     """What is known of a run so far."""
 
-    wanted: tuple[str, ...] = ()
+    wanted: tuple[str, ...]
+    faults_min: int
     begun_ns: int = 0
     marks: list[Mark] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
@@ -90,13 +99,16 @@ async def run_chaos(
     """Runs it and gives the report.
 
     Raises:
-        ChronosError: The pipeline does not start on this machine.
-        SettingFault: There is no fault of a kind in `only`.
+        NotStarted: The pipeline does not start on this machine.
+        SettingFault: There is no fault of a kind in `only`; a setting cannot be used here.
     """
     started_at = clock.now()
     wounds = Wounds()
-    chosen = narrowed(own_faults(Random(order.seed), wounds), order.only)  # noqa: S311 - repeatable
-    notes = _Notes(wanted=tuple(dict.fromkeys(fault.kind for fault in chosen)))
+    chosen = chosen_faults(order.only, seed=order.seed, wounds=wounds)
+    notes = _Notes(
+        wanted=tuple(dict.fromkeys(fault.kind for fault in chosen)),
+        faults_min=order.profile.faults_min,
+    )
     # A server of somebody else is not for us to hurt.
     ours = {name: text for name, text in environment.items() if not name.startswith(PREFIX)}
     ours |= {name: environment[name] for name in _OF_THE_MACHINE if name in environment}
@@ -107,10 +119,25 @@ async def run_chaos(
         launches=order.launches,
         disk=SmallDisk(order.profile.disk_bytes),
     )
-    async with scene:
-        run = _Run(order, scene, wounds, notes, news)
-        await run.all_of(chosen)
+    async with _started(scene):
+        try:
+            await _Run(order, scene, wounds, notes, news).all_of(chosen)
+        except Exception as error:  # noqa: BLE001 - it is told in the report, and proves nothing
+            told = "".join(format_exception(error)).rstrip()
+            notes.spoiled.append(f"The run itself fell over: {told}")
     return _report(order, notes, started_at)
+
+
+@asynccontextmanager
+async def _started(scene: Scene) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(scene)
+        except ChronosError as fault:
+            if fault.exit_code != VIOLATED:
+                raise
+            raise NotStarted(f"Nothing was tried: {fault}") from fault
+        yield
 
 
 _OF_THE_MACHINE: Final = (
@@ -133,9 +160,10 @@ class _Run:
     async def all_of(self, chosen: Sequence[Fault]) -> None:
         """Goes through all phases."""
         possible, self._notes.left_out = await sort_out(self._scene, chosen)
+        planned = self._planned(possible)
         await self._in_turn(possible, Phase.BEFORE)
         self._notes.begun_ns = now_ns()
-        await self._under_load(possible)
+        await self._under_load(planned)
         # What never catches up is a violation already; the checkers tell what it is that lacks.
         await self._quiet()
         self._notes.verdicts += await self._judged()
@@ -144,15 +172,24 @@ class _Run:
             await self._quiet()
             self._notes.verdicts += _renamed(await self._judged(only=_AGAIN))
 
+    def _planned(self, possible: Sequence[Fault]) -> tuple[Planned, ...]:
+        planned = plan(possible, self._order.profile, seed=self._order.seed)
+        others = sum(fault.phase is not Phase.UNDER_LOAD for fault in possible)
+        self._notes.faults_min = faults_needed(
+            self._order.profile,
+            planned=len(planned) + others,
+            is_narrowed=bool(self._order.only),
+        )
+        return planned
+
     async def _in_turn(self, faults: Sequence[Fault], phase: Phase) -> None:
         due = [fault for fault in faults if fault.phase is phase]
         if due:
             self._news.say(f"{len(due)} faults {phase.value} the load")
             await self._injector.in_turn(due)
 
-    async def _under_load(self, possible: Sequence[Fault]) -> None:
+    async def _under_load(self, planned: Sequence[Planned]) -> None:
         profile = self._order.profile
-        planned = plan(possible, profile, seed=self._order.seed)
         try:
             async with (
                 sampling(self._order.history, self._sources()) as self._notes.samples,
@@ -239,7 +276,7 @@ def _report(order: Order, notes: _Notes, started_at: datetime) -> Report:
     operations = read_history(order.history) if order.history.exists() else []
     return Report(
         seed=order.seed,
-        profile=order.profile,
+        profile=replace(order.profile, faults_min=notes.faults_min),
         only=order.only,
         commit=commit(),
         machine=machine_facts(),

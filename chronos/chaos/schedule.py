@@ -51,6 +51,17 @@ def narrowed(faults: Iterable[Fault], kinds: Sequence[str]) -> list[Fault]:
     return [fault for fault in known if not kinds or fault.kind in kinds]
 
 
+def faults_needed(profile: Profile, *, planned: int, is_narrowed: bool) -> int:
+    """Tells how many faults make a run count.
+
+    A run that was narrowed to a few kinds has no room for as many as a whole one: everything
+    that is lost is lost once. It needs half of what was planned, and at least one.
+    """
+    if not is_narrowed:
+        return profile.faults_min
+    return max(1, min(profile.faults_min, math.ceil(planned / 2)))
+
+
 def plan(faults: Iterable[Fault], profile: Profile, *, seed: int) -> tuple[Planned, ...]:
     """Draws the faults under load; the same seed, faults and profile give the same plan.
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import click
 
+from chronos.chaos.faults.catalogue import chosen_faults
 from chronos.chaos.page import write_page
 from chronos.chaos.profile import PROFILES
 from chronos.chaos.report import Report, as_json, write_report
 from chronos.chaos.run import HISTORY, Order, run_chaos
 from chronos.chaos.summary import print_summary
+from chronos.chaos.wounds import Wounds
 from chronos.cli.up import ENVIRONMENT, quiet_libraries, run_until_signal
 from chronos.clock import SystemClock
 from chronos.embedded.report import Screen
@@ -64,17 +66,18 @@ def command(
     """Start a pipeline, hurt it under load, and count what is left.
 
     Exits 1 on any violation, 2 when the run proves nothing (too few acknowledged transfers,
-    snapshots or faults), else 0.
+    snapshots or faults, a pipeline that did not start), else 0.
     """
-    target = (out or Path(f"chaos-{profile}-{seed}")).absolute()
-    target.mkdir(parents=True, exist_ok=True)
+    kinds = _kinds(only)
+    chosen_faults(kinds, seed=seed, wounds=Wounds())  # Nothing is made for kinds unknown.
+    target = _target(out or Path(f"chaos-{profile}-{seed}"))
     quiet_libraries()
     reports: list[Report] = []
     with _folder(data) as folder:
         order = Order(
             profile=PROFILES[profile],
             seed=seed,
-            only=tuple(kind.strip().upper() for kind in only.split(",") if kind.strip()),
+            only=kinds,
             folder=folder,
             history=target / HISTORY,
         )
@@ -98,6 +101,22 @@ def command(
         print_summary(reports[0])
         click.echo(f"\nThe whole of it: {target / 'report.html'}")
     sys.exit(reports[0].exit_code)
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    """Reads `T4,T5`; nothing at all stands for all kinds, a lone comma for a slip."""
+    kinds = tuple(dict.fromkeys(kind.strip().upper() for kind in text.split(",")))
+    if text and not any(kinds):
+        raise SettingFault("--only", "names no kind of fault; leave it away for all")
+    return tuple(filter(None, kinds))
+
+
+def _target(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingFault("--out", f"cannot be made: {error}") from error
+    return folder.absolute()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from chronos.chaos.fault import Fault
@@ -17,7 +18,17 @@ from chronos.chaos.faults.swizzle import swizzle_faults
 from chronos.chaos.faults.total_loss import total_loss_faults
 from chronos.chaos.faults.unsafe_settings import unsafe_settings
 from chronos.chaos.faults.write_side import write_side_faults
+from chronos.chaos.schedule import narrowed
 from chronos.chaos.wounds import Wounds
+
+
+def chosen_faults(kinds: Sequence[str], *, seed: int, wounds: Wounds) -> list[Fault]:
+    """Gives the faults of these kinds, all of them when no kind is named.
+
+    Raises:
+        SettingFault: There is no fault of a kind that is named.
+    """
+    return narrowed(own_faults(Random(seed), wounds), kinds)  # noqa: S311 - repeatable
 
 
 def own_faults(chance: Random, wounds: Wounds) -> tuple[Fault, ...]:
