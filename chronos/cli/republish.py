@@ -12,13 +12,16 @@ from chronos.cli.rebuild import shown_progress
 from chronos.cli.show import instance_options, print_json, run
 from chronos.cli.up import quiet_libraries
 
+POSITION_MAX = 2**63 - 1
+"""PostgreSQL counts events in a bigint."""
+
 
 @click.command(name="republish")
 @click.option(
     "--from",
     "position",
     required=True,
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, POSITION_MAX),
     help="First position; 0 publishes the whole journal again.",
 )
 @instance_options
