@@ -28,7 +28,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.tables.manager import TableManager
-from faust.tables.recovery import Recovery
+from faust.tables.recovery import RebalanceAgain, Recovery
 from faust.types import TP
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class BulkRecovery(Recovery):
         left = set(ends)
         while left:
             found = await reader.getmany(timeout_ms=_POLL_MS, max_records=PAGE_RECORDS_MAX)
+            self._end_if_rebalanced()
             for place, records in found.items():
                 tp = TP(place.topic, place.partition)
                 table: Any = self.tp_to_table[tp]
@@ -93,13 +94,22 @@ class BulkRecovery(Recovery):
                 offsets[tp] = max(offsets[tp], records[-1].offset)
                 # Views answer, and the rebalance that ends this is heard.
                 await asyncio.sleep(0)
+                self._end_if_rebalanced()
             for tp in list(left):
                 # A gap at the end holds nothing: records may be compacted away.
                 place = TopicPartition(*tp)
-                if await reader.position(place) > ends[tp]:
+                position = await reader.position(place)
+                self._end_if_rebalanced()
+                if position > ends[tp]:
                     offsets[tp] = max(offsets[tp], ends[tp])
                     left.discard(tp)
                     reader.pause(place)
+
+    def _end_if_rebalanced(self) -> None:
+        # Faust ends this some turns of the loop after it was given partitions anew. What comes
+        # in these turns is of the assignment before, while `offsets` are of the next one.
+        if self.signal_recovery_start.is_set():
+            raise RebalanceAgain
 
     def _is_behind(self, tp: TP, offsets: Any) -> bool:
         end, offset = self.active_highwaters.get(tp), offsets.get(tp)
@@ -124,7 +134,17 @@ class BulkRecovery(Recovery):
                 reader.seek(TopicPartition(*tp), offsets[tp] + 1)
             yield reader
         finally:
-            await reader.stop()
+            await _closed(reader)
+
+
+async def _closed(reader: Any) -> None:
+    stopping = asyncio.ensure_future(reader.stop())
+    try:
+        await asyncio.shield(stopping)
+    except asyncio.CancelledError:
+        # A rebalance came while it was closing; half closed, it would keep its connections.
+        await stopping
+        raise
 
 
 class BulkTableManager(TableManager):
