@@ -1,4 +1,4 @@
-"""How far accounts have come: one cheap question about many of them, for those who follow."""
+"""The newest event of an account: how SQL finds it, and how far many accounts have come."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ from typing import Final
 from chronos.store.pool import Pool
 
 HEADS_MAX: Final = 1000
+HEAD: Final = """\
+CROSS JOIN LATERAL (
+  SELECT
+    events.version, events.booked_after, events.held_after, events.overdraft_limit_after,
+    events.status_after, events.open_holds_after, events.recorded_at
+  FROM events
+  WHERE events.account_id = account.account_id
+  ORDER BY events.version DESC
+  LIMIT 1
+) AS head"""
+"""Joins what the last event of `accounts AS account` says: a look-up in an index, backwards."""
+HEAD_COLUMNS: Final = """\
+  account.account_id, account.currency, account.kind, head.version, head.booked_after,
+  head.held_after, head.overdraft_limit_after, head.status_after, account.opened_at,
+  account.opened_on, head.open_holds_after, head.recorded_at"""
+"""What `account_state` reads, in its order, and when it was recorded."""
 
 # One look-up in the index (account_id, version), backwards, for each account.
 _VERSIONS: Final = """

@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 
 from chronos.domain.account import AccountState
 from chronos.store.found import account_state
+from chronos.store.heads import HEAD, HEAD_COLUMNS
 from chronos.store.pool import Pool
 from chronos.store.startup_checks import TRANSACTION_TIMEOUT_MS_MAX
 
@@ -55,21 +56,11 @@ LEFT JOIN LATERAL (
 ) AS event ON true
 WHERE account.account_id = $1::text
 """
-_BY_VALUE: Final = """
+_BY_VALUE: Final = f"""
 SELECT
-  account.account_id, account.currency, account.kind, head.version, head.booked_after,
-  head.held_after, head.overdraft_limit_after, head.status_after, account.opened_at,
-  account.opened_on, head.open_holds_after, head.recorded_at, later.amount::text AS later
+{HEAD_COLUMNS}, later.amount::text AS later
 FROM accounts AS account
-CROSS JOIN LATERAL (
-  SELECT
-    events.version, events.booked_after, events.held_after, events.overdraft_limit_after,
-    events.status_after, events.open_holds_after, events.recorded_at
-  FROM events
-  WHERE events.account_id = account.account_id
-  ORDER BY events.version DESC
-  LIMIT 1
-) AS head
+{HEAD}
 CROSS JOIN LATERAL (
   SELECT coalesce(sum(events.amount), 0) AS amount
   FROM events
@@ -78,7 +69,7 @@ CROSS JOIN LATERAL (
     AND events.value_date > $2::date
 ) AS later
 WHERE account.account_id = $1::text
-"""
+"""  # noqa: S608 - made of constants
 _PERIOD: Final = """
 SELECT
   account.currency, account.opened_at, head.recorded_at AS head_recorded_at,

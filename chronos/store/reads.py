@@ -22,6 +22,7 @@ from chronos.errors import InvariantBroken
 from chronos.shared_reads import SharedReads
 from chronos.store.faults import SERVICE
 from chronos.store.found import account_state
+from chronos.store.heads import HEAD, HEAD_COLUMNS
 from chronos.store.pool import READ_DEADLINE_S, Pool
 from chronos.wire.codec import decode_event
 
@@ -57,23 +58,13 @@ LEFT JOIN LATERAL (
 WHERE account.account_id = $1::text
 """
 # Two look-ups in an index for each name: the account's row, and backwards its last event.
-_BALANCES: Final = """
+_BALANCES: Final = f"""
 SELECT
-  account.account_id, account.currency, account.kind, head.version, head.booked_after,
-  head.held_after, head.overdraft_limit_after, head.status_after, account.opened_at,
-  account.opened_on, head.open_holds_after, head.recorded_at
+{HEAD_COLUMNS}
 FROM unnest($1::text[]) AS asked (account_id)
 JOIN accounts AS account ON account.account_id = asked.account_id
-CROSS JOIN LATERAL (
-  SELECT
-    events.version, events.booked_after, events.held_after, events.overdraft_limit_after,
-    events.status_after, events.open_holds_after, events.recorded_at
-  FROM events
-  WHERE events.account_id = account.account_id
-  ORDER BY events.version DESC
-  LIMIT 1
-) AS head
-"""
+{HEAD}
+"""  # noqa: S608 - made of constants
 _KNOWN: Final = "SELECT EXISTS (SELECT FROM accounts WHERE account_id = $1::text)"
 _EVENTS: Final = """
 SELECT account_id, version, position, type, recorded_at, hash, body
