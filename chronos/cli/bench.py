@@ -38,13 +38,7 @@ _R = TypeVar("_R")
 
 _LOAD = ("seconds", "warm_up_s", "connections", "rate", "accounts", "skew", "rounds")
 
-_api_processes = click.option(
-    "--api-processes",
-    default=min(2, len(os.sched_getaffinity(0))),
-    show_default=True,
-    type=click.IntRange(1, 60),
-    help="Of the command endpoint that is started.",
-)
+_PROCESSES = min(2, len(os.sched_getaffinity(0)))
 _writer_lanes = click.option(
     "--writer-lanes",
     default=1,
@@ -63,8 +57,7 @@ def command() -> None:
 
 
 @command.command()
-@bench_options(*_LOAD, "against", "file")
-@_api_processes
+@bench_options(*_LOAD, "against", "file", "api_processes", api_processes=_PROCESSES)
 @_writer_lanes
 @target_options
 def transfers(*, against: str | None, file: Path | None, **options: Any) -> None:
@@ -74,7 +67,9 @@ def transfers(*, against: str | None, file: Path | None, **options: Any) -> None
 
 
 @command.command()
-@bench_options(*_LOAD, "against", "file", connections=8)
+@bench_options(
+    *_LOAD, "against", "file", "api_processes", connections=8, api_processes=_PROCESSES
+)
 @click.option(
     "--batch",
     default=100,
@@ -83,7 +78,6 @@ def transfers(*, against: str | None, file: Path | None, **options: Any) -> None
     help="Transfers in one request.",
 )
 @click.option("--atomic", is_flag=True, help="Each batch is done whole or not at all.")
-@_api_processes
 @_writer_lanes
 @target_options
 def batches(
@@ -100,7 +94,7 @@ def batches(
 
 
 @command.command()
-@bench_options(*_LOAD, "file")
+@bench_options(*_LOAD, "file", "api_processes")
 @click.option(
     "--from",
     "origin",
@@ -116,13 +110,6 @@ def batches(
     show_default=True,
     type=click.IntRange(1, 30),
     help="Balances workers that are asked.",
-)
-@click.option(
-    "--api-processes",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 60),
-    help="Of the command endpoint that is started.",
 )
 @target_options
 def balance(*, origin: str, workers: int, file: Path | None, **options: Any) -> None:

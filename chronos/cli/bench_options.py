@@ -56,6 +56,12 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "help": "Which accounts take part: all alike; by Zipf's law, the k-th as often as "
         f"1 / k to the power of {ZIPF_EXPONENT}; or one account that all others pay.",
     },
+    "api_processes": {
+        "names": ("--api-processes",),
+        "type": click.IntRange(1, 60),
+        "default": 1,
+        "help": "Of the command endpoint that is started.",
+    },
     "rounds": {
         "type": click.IntRange(1, 99),
         "default": 1,
@@ -78,7 +84,8 @@ def bench_options(*names: str, **defaults: Any) -> Callable[[_F], _F]:
 
     Args:
         names: Which, of seconds, warm_up_s, connections, rate, accounts, events, skew,
-            rounds, against and file; the parameter of the function has the same name.
+            api_processes, rounds, against and file; the parameter of the function has the
+            same name.
         defaults: Other defaults than the usual ones, by name.
     """
 

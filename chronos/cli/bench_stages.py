@@ -81,10 +81,9 @@ def fold(*, accounts: int, events: int, file: Path | None) -> None:
     type=click.FloatRange(0.1, 1_000_000),
     help="Transfers a second while it is measured how soon the balance view has them.",
 )
-@click.option("--api-processes", default=1, show_default=True, type=click.IntRange(1, 60))
 @click.option("--without-mirror", is_flag=True, help="Without Elasticsearch's read models.")
 @bench_options(
-    "rate", "seconds", "warm_up_s", "connections", "accounts", "skew", "file",
+    "rate", "seconds", "warm_up_s", "connections", "accounts", "skew", "api_processes", "file",
     rate=1_200.0, seconds=60.0, warm_up_s=5.0,
 )  # fmt: skip
 def pipeline(

@@ -90,3 +90,10 @@ def test_shared_options_take_other_defaults():
         click.echo(f"{connections} {rate}")
 
     assert CliRunner().invoke(shown, ()).output == "3 None\n"
+
+
+@pytest.mark.parametrize("name", sorted(command.commands))
+def test_every_option_says_what_it_is(name):
+    options = [one for one in command.commands[name].params if isinstance(one, click.Option)]
+
+    assert [one.name for one in options if not one.help] == []
