@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from chronos.api.docs.markup import NOTHING, Html, join, raw, tag
-from chronos.chaos.axes import clock_text
 from chronos.chaos.fault import Injection
 from chronos.chaos.history import Kind, Outcome
 from chronos.chaos.report import HOLDS, INVALID, VIOLATED, Report
 from chronos.chaos.timeline import fault_style, timeline
 from chronos.chaos.verdict import Verdict
+from chronos.drawing.axes import clock_text
 from chronos.embedded.files import write_atomically
 
 HERE: Final = Path(__file__).resolve().parent

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from chronos.chaos.axes import clock_text
 from chronos.chaos.history import Kind, Outcome
 from chronos.chaos.page import (
     REASONS_SHOWN_MAX,
@@ -21,6 +20,7 @@ from chronos.chaos.page import (
 )
 from chronos.chaos.report import HOLDS, VIOLATED, Report
 from chronos.chaos.verdict import Verdict
+from chronos.drawing.axes import clock_text
 
 WIDTH_MAX = 100
 

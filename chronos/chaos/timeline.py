@@ -14,11 +14,11 @@ from itertools import groupby
 from typing import Final
 
 from chronos.api.docs.markup import Html, join, tag
-from chronos.chaos.axes import Linear, Log, Scale, Span, clock_text, number_text
-from chronos.chaos.drawing import box, rule, text, width_of
 from chronos.chaos.fault import Injection
 from chronos.chaos.report import Report
 from chronos.chaos.sampling import OUTBOX, READ_MODELS, Lag, Sample
+from chronos.drawing.axes import Linear, Log, Scale, Span, clock_text, number_text
+from chronos.drawing.shapes import box, rule, text, width_of
 
 WIDTH: Final = 1160
 LEFT: Final = 84

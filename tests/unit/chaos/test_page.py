@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from chronos.chaos.axes import Linear, Log, Span, clock_text
 from chronos.chaos.fault import Injection, LeftOut
 from chronos.chaos.page import page, write_page
 from chronos.chaos.summary import print_summary
 from chronos.chaos.timeline import LEFT, POINTS_MAX, WIDTH, thinned
 from chronos.chaos.verdict import verdict
+from chronos.drawing.axes import Linear, Log, Span, clock_text
 from tests.unit.chaos.reports import BEGUN_NS, PROMISES, S, injections, report, samples
 
 EVIL = '<script>alert("1")</script> & [bold]x[/bold]'
