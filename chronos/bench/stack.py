@@ -16,6 +16,7 @@ from typing import Any
 
 from chronos.assembly.processes import Crew, url
 from chronos.auth.keys import new_key, read_server_secret
+from chronos.bench.stages.processes import processor_s
 from chronos.client.doors import Doors
 from chronos.embedded.folder import DataFolder, FolderLock
 from chronos.embedded.machine import Machine
@@ -23,7 +24,7 @@ from chronos.embedded.passwords import Passwords, keep_key_secret
 from chronos.embedded.ports import Ports, choose_ports
 from chronos.embedded.report import Report
 from chronos.embedded.servers import ForeignAddresses, Servers
-from chronos.embedded.supervisor import Supervisor
+from chronos.embedded.supervisor import Plan, Supervisor
 from chronos.settings import Settings
 from chronos.store import migrate, roles
 from chronos.store.api_keys import open_key_office
@@ -67,11 +68,67 @@ class Side:
     """What a report tells of it among its settings."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """Servers with a schema and topics; Chronos's own processes come and go on them."""
+
+    crew: Crew
+    supervisor: Supervisor
+    machine: Machine
+
+    @property
+    def settings(self) -> Settings:
+        """Gives the settings, with PostgreSQL as its owner sees it."""
+        return self.crew.settings
+
+    def crew_with(self, **changes: Any) -> Crew:
+        """Gives the crew with other settings."""
+        return dataclasses.replace(
+            self.crew, settings=dataclasses.replace(self.settings, **changes)
+        )
+
+    def processor_s(self, *names: str) -> float:
+        """Tells the time that children and their descendants have had of processors."""
+        pids = self.supervisor.pids
+        return sum(processor_s(pids[name]) for name in names if name in pids)
+
+    @asynccontextmanager
+    async def running(self, *plans: Plan) -> AsyncIterator[None]:
+        """Runs processes, and stops them afterwards.
+
+        Raises:
+            ChronosError: One of them could not be started.
+        """
+        try:
+            await self.supervisor.start_together(plans)
+            yield
+        finally:
+            for plan in reversed(plans):
+                await self.supervisor.stop(plan.name)
+
+
 @asynccontextmanager
 async def started_side(
     folder: Path, parts: Parts, *, environment: Mapping[str, str], report: Report
 ) -> AsyncIterator[Side]:
     """Runs the parts on a data folder.
+
+    Raises:
+        ChronosError: One of them could not be started.
+    """
+    async with open_stand(folder, parts, environment=environment, report=report) as stand:
+        wanted = parts.processes
+        await stand.supervisor.start_together(
+            plan for plan in stand.crew.plans() if plan.name.partition("-")[0] in wanted
+        )
+        yield await _side(stand.crew, stand.machine, parts)
+
+
+@asynccontextmanager
+async def open_stand(
+    folder: Path, parts: Parts, *, environment: Mapping[str, str], report: Report
+) -> AsyncIterator[Stand]:
+    """Runs the servers that the parts need, and none of the parts.
 
     Raises:
         ChronosError: One of them could not be started.
@@ -107,12 +164,10 @@ async def started_side(
         supervisor = Supervisor(data, report, lock_fd=lock.fd)
         await stack.enter_async_context(supervisor)
         await servers.start(supervisor)
-        await _prepare(crew)
-        wanted = parts.processes
-        await supervisor.start_together(
-            plan for plan in crew.plans() if plan.name.partition("-")[0] in wanted
-        )
-        yield await _side(crew, machine, parts)
+        await prepare_database(crew)
+        if crew.balances:
+            await ensure_topics(crew.settings)
+        yield Stand(crew=crew, supervisor=supervisor, machine=machine)
 
 
 async def _side(crew: Crew, machine: Machine, parts: Parts) -> Side:
@@ -121,7 +176,7 @@ async def _side(crew: Crew, machine: Machine, parts: Parts) -> Side:
     queries = tuple(url(ports.balances + slot) for slot in range(parts.workers))
     return Side(
         doors=Doors(
-            command=door, query=next(iter(queries), door), api_key=await _key(settings)
+            command=door, query=next(iter(queries), door), api_key=await bench_key(settings)
         ),
         queries=queries,
         partitions=settings.partitions,
@@ -154,7 +209,12 @@ def _settings(data: DataFolder, ports: Ports, servers: Servers, parts: Parts) ->
     )
 
 
-async def _prepare(crew: Crew) -> None:
+async def prepare_database(crew: Crew) -> None:
+    """Brings the crew's database to the schema, and has the crew's roles sign in to it.
+
+    Raises:
+        ChronosError: PostgreSQL does not answer, or a migration failed.
+    """
     settings, passwords = crew.settings, crew.passwords
     await migrate.migrate(settings.postgres_dsn)
     await roles.set_passwords(
@@ -165,11 +225,14 @@ async def _prepare(crew: Crew) -> None:
             roles.READER: passwords.reader,
         },
     )
-    if crew.balances:
-        await ensure_topics(settings)
 
 
-async def _key(settings: Settings) -> str:
+async def bench_key(settings: Settings) -> str:
+    """Makes an API key that may do what a measurement does.
+
+    Raises:
+        Unavailable: PostgreSQL does not answer.
+    """
     key = new_key(read_server_secret(settings.key_secret_file))
     async with open_key_office(settings.postgres_dsn) as office:
         await office.add(

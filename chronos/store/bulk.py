@@ -8,17 +8,19 @@ never be filled like this.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
 
-from chronos.store import pool
+from chronos.store import pool, roles
 from chronos.store.faults import translated
 from chronos.wire.booking import AccountRow, EventRow, OutboxRow
 
 _DEADLINE_S: Final = 600.0
+_DATABASE: Final = re.compile(r"[a-z][a-z0-9]{0,30}")
 _NEXT_POSITION: Final = "SELECT nextval('journal_position')"
 _OUTBOX_IN_USE: Final = "SELECT which FROM outbox_current"
 _KEEP_POSITIONS: Final = "SELECT setval('journal_position', $1::bigint)"
@@ -92,6 +94,29 @@ class Bulk:
         self, table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]
     ) -> None:
         await self._connection.copy_records_to_table(table, records=rows, columns=columns)
+
+
+async def make_database(owner_dsn: str, name: str) -> str:
+    """Makes an empty database in the same cluster, and gives its address.
+
+    Args:
+        owner_dsn: A database of the cluster, as the cluster's owner.
+        name: Lower-case letters and digits.
+
+    Raises:
+        Unavailable: PostgreSQL does not answer, or the name is taken.
+    """
+    if not _DATABASE.fullmatch(name):
+        raise ValueError(f"{name!r} is no name for a database of a measurement")
+    connection = await pool.connect(
+        owner_dsn, application_name="chronos-bulk", deadline_s=_DEADLINE_S
+    )
+    try:
+        with translated():
+            await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await pool.close(connection)
+    return roles.database_dsn(owner_dsn, name)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ Bounds: the heads of all accounts are in memory, half a kilobyte each.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from chronos.domain.chart import AccountKind
 from chronos.domain.commands import OpenAccount, TransferFunds
 from chronos.domain.evolve import evolve
 from chronos.domain.ids import AccountId, TransferId
+from chronos.embedded.together import together
 from chronos.ledger.booking import Bookkeeper
 from chronos.settings import Settings
 from chronos.store.bulk import Bulk
@@ -62,6 +64,16 @@ class TownPlan:
         """Tells how many transfers make up the events after the openings."""
         return max(0, (self.events - self.accounts - 1) // 2)
 
+    @property
+    def positions(self) -> int:
+        """Tells how many positions it takes: two for each command, used or not."""
+        return 2 * (1 + self.accounts + self.transfers)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names the accounts; those that get funds first come first."""
+        return tuple(f"{self.prefix}.{number:07}" for number in range(self.accounts))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Town:
@@ -85,20 +97,50 @@ async def fill_town(bulk: Bulk, settings: Settings, plan: TownPlan, *, say: Say)
     Raises:
         Unavailable: PostgreSQL does not answer.
     """
-    clerk = _Clerk(settings, plan, await bulk.first_position())
     say(f"filling {plan.accounts:,} accounts with about {plan.events:,} events …")
+    first = await bulk.first_position()
+    events = await put_town(bulk, settings, plan, first_position=first)
+    if plan.is_published:
+        await bulk.keep_positions(first + plan.positions)
+    else:
+        await bulk.settle(first + plan.positions)
+    return Town(accounts=plan.names, funded=plan.names[: plan.transfers], events=events)
+
+
+async def put_town(
+    bulk: Bulk, settings: Settings, plan: TownPlan, *, first_position: int
+) -> int:
+    """Puts the rows of a town into a journal, and tells how many events they are.
+
+    The next page is booked while PostgreSQL takes the one before, so that two processors work.
+
+    Args:
+        bulk: The journal.
+        settings: Names of the topics, and how many partitions and shards there are.
+        plan: What is filled.
+        first_position: From here on the plan's positions are nobody else's.
+
+    Raises:
+        Unavailable: PostgreSQL does not answer.
+    """
+    pages = _Clerk(settings, plan, first_position).pages()
+    booked = [next(pages, None)]
+
+    async def book_next() -> None:
+        booked.append(await asyncio.to_thread(next, pages, None))
+
     events = 0
     async with _transaction(bulk, is_one=plan.is_published):
-        for rows in clerk.pages():
-            await bulk.insert(rows.accounts, rows.events)
-            if plan.is_published:
-                await bulk.insert_outbox(rows.outbox)
+        while (rows := booked.pop()) is not None:
+            await together(_put(bulk, rows, is_published=plan.is_published), book_next())
             events += len(rows.events)
-        await bulk.keep_positions(clerk.next_position)
-    if not plan.is_published:
-        await bulk.settle(clerk.next_position)
-    funded = clerk.names[: plan.transfers]
-    return Town(accounts=clerk.names, funded=funded, events=events)
+    return events
+
+
+async def _put(bulk: Bulk, rows: Rows, *, is_published: bool) -> None:
+    await bulk.insert(rows.accounts, rows.events)
+    if is_published:
+        await bulk.insert_outbox(rows.outbox)
 
 
 def rows_of(settings: Settings, plan: TownPlan, *, first_position: int) -> Rows:
@@ -135,7 +177,7 @@ class _Clerk:
 
     def __init__(self, settings: Settings, plan: TownPlan, first_position: int):
         self.next_position = first_position
-        self.names = tuple(f"{plan.prefix}.{number:07}" for number in range(plan.accounts))
+        self.names = plan.names
         self._plan = plan
         self._settlement = f"{plan.prefix}.settlement"
         self._heads: dict[AccountId, Head] = {}
