@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from chronos.bench.growth.figures import kept_axes
+
 USUAL_ACCOUNTS: Final = 1_000
 _BEGIN, _END = "<!-- bench: {name} -->", "<!-- end of bench -->"
 _BLOCK = re.compile(r"<!-- bench: (\w+) -->\n(.*?)<!-- end of bench -->", re.DOTALL)
@@ -103,6 +105,25 @@ def _rebuild(reports: list[Report]) -> str:
     return ""
 
 
+def _growth(reports: list[Report]) -> str:
+    header = ("grows", "to", "a second", "of the first", "p99", "processor for one")
+    rows = []
+    for _, figures in kept_axes(reports):
+        first = figures.points[0].per_second
+        rows += [
+            (
+                figures.axis.value,
+                f"{point.at:,}",
+                f"{point.per_second:,.0f} {figures.unit}",
+                f"{point.per_second / first:.2f}" if first else "",
+                "" if point.p99_ms is None else f"{point.p99_ms:,.1f} ms",
+                f"{point.processor_us:,.0f} µs",
+            )
+            for point in figures.points
+        ]
+    return _markdown(header, rows)
+
+
 def _markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     if not rows:
         return ""
@@ -114,4 +135,5 @@ _TABLES: Final[Mapping[str, Callable[[list[Report]], str]]] = {
     "loads": _loads,
     "history": _history,
     "rebuild": _rebuild,
+    "growth": _growth,
 }

@@ -1,7 +1,8 @@
 """`chronos bench`: how fast, and on what.
 
 Loads from outside: `transfers`, `batches`, `balance` and `history`; and `rebuild`. The stages
-behind the command API are in `bench_stages.py`.
+behind the command API are in `bench_stages.py`, the sweep and what is made of kept reports in
+`bench_growth.py`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ from chronos.bench.rebuilding import RebuildPlan, RebuildReport, measure_rebuild
 from chronos.bench.rounds import Load, LoadReport
 from chronos.bench.skew import Skew
 from chronos.bench.stack import Parts, started_side
-from chronos.bench.table import marked, tables
 from chronos.bench.transfers import TransfersPlan, measure_transfers
-from chronos.cli import bench_stages
-from chronos.cli.bench_options import bench_folder, bench_options, end
+from chronos.cli import bench_growth, bench_stages
+from chronos.cli.bench_options import Numbers, bench_folder, bench_options, end
 from chronos.cli.bench_target import Target, side_of, target_options
 from chronos.cli.show import print_fields, print_table
 from chronos.cli.up import ENVIRONMENT, quiet_libraries
@@ -177,30 +177,10 @@ def _show_load(report: LoadReport, file: Path | None) -> None:
     end(report, file, report.troubles)
 
 
-class _Lengths(click.ParamType):
-    """Lengths of accounts: whole numbers with commas, in ascending order."""
-
-    name = "N,N,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Reads the numbers."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            lengths = tuple(int(text) for text in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is no list of numbers with commas", param, ctx)
-        if list(lengths) != sorted(set(lengths)) or not 2 <= lengths[0] <= lengths[-1] <= 10**7:
-            self.fail("the numbers must ascend from 2 at least to 10000000 at most", param, ctx)
-        return lengths
-
-
 @command.command()
 @click.option(
     "--events",
-    type=_Lengths(),
+    type=Numbers(2, 10**7),
     default="1000,100000,1000000",
     show_default=True,
     help="Lengths of the accounts.",
@@ -284,18 +264,5 @@ def rebuild(*, events: int, source: str, file: Path | None) -> None:
     end(report, file)
 
 
-@command.command()
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-)
-def table(files: tuple[Path, ...]) -> None:
-    """Print the tables of kept reports, as Markdown."""
-    for name, text in tables(files).items():
-        print(marked(name, text))
-
-
-for _stage in bench_stages.COMMANDS:
-    command.add_command(_stage)
+for _command in (*bench_stages.COMMANDS, *bench_growth.COMMANDS):
+    command.add_command(_command)

@@ -79,6 +79,34 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
+class Numbers(click.ParamType):
+    """Whole numbers with commas, in ascending order."""
+
+    name = "N,N,…"
+
+    def __init__(self, low: int, high: int):
+        self._low, self._high = low, high
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Reads the numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(int(text) for text in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of numbers with commas", param, ctx)
+        is_ascending = list(numbers) == sorted(set(numbers))
+        if not is_ascending or not self._low <= numbers[0] <= numbers[-1] <= self._high:
+            self.fail(
+                f"the numbers must ascend from {self._low} at least to {self._high} at most",
+                param,
+                ctx,
+            )
+        return numbers
+
+
 def bench_options(*names: str, **defaults: Any) -> Callable[[_F], _F]:
     """Adds shared options to a command, in this order.
 

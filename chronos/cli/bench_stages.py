@@ -1,4 +1,4 @@
-"""`chronos bench relay`, `mirror`, `fold`, `pipeline`, `recovery` and `growth`."""
+"""`chronos bench relay`, `mirror`, `fold`, `pipeline` and `recovery`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from chronos.bench.report import Report
 from chronos.bench.skew import Skew
 from chronos.bench.stages.backlog import Drained
 from chronos.bench.stages.folding import FoldPlan, measure_fold
-from chronos.bench.stages.growing import GrowthPlan, measure_growth
 from chronos.bench.stages.mirroring import MirrorPlan, measure_mirror
 from chronos.bench.stages.recovering import RecoveryPlan, RecoveryReport, measure_recovery
 from chronos.bench.stages.relaying import RelayPlan, RelayReport, measure_relay
@@ -107,48 +106,7 @@ def recovery(*, accounts: int, without_failover: bool, file: Path | None) -> Non
     end(report, file)
 
 
-@click.command()
-@click.option(
-    "--short",
-    default=10_000,
-    show_default=True,
-    type=click.IntRange(1_000, EVENTS_MAX),
-    help="Events of the short journal, about.",
-)
-@click.option(
-    "--journal",
-    default=1_000_000,
-    show_default=True,
-    type=click.IntRange(2_000, EVENTS_MAX),
-    help="Events of the long journal, about; ten million take a quarter of an hour to fill.",
-)
-@bench_options(
-    "seconds", "warm_up_s", "connections", "accounts", "skew", "rounds", "file", rounds=3
-)
-def growth(*, short: int, journal: int, skew: str, file: Path | None, **options: Any) -> None:
-    """Measure whether a transfer costs more on a long journal than on a short one."""
-    quiet_libraries()
-    plan = GrowthPlan(events=(short, journal), skew=Skew(skew), **options)
-    with bench_folder() as folder, Screen() as screen:
-        folder.mkdir()
-        folder.chmod(0o711)
-        report = asyncio.run(
-            measure_growth(
-                folder, plan, environment=ENVIRONMENT, clock=SystemClock(), news=screen
-            )
-        )
-    print()
-    print_table(
-        ("events", "round", "transfers a second", "p50 ms", "p99 ms", "µs of processor"),
-        [msgspec.structs.astuple(one)[:-1] for one in report.rounds],
-    )
-    print(
-        f"\ngrowth by rate {report.growth_by_rate}, by processor {report.growth_by_processor}"
-    )
-    end(report, file)
-
-
-COMMANDS: Final[Sequence[click.Command]] = (relay, mirror, fold, pipeline, recovery, growth)
+COMMANDS: Final[Sequence[click.Command]] = (relay, mirror, fold, pipeline, recovery)
 
 
 def _show_relay(report: RelayReport) -> None:

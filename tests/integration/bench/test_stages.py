@@ -19,10 +19,9 @@ COMMANDS = {
     "fold": ("--events", "30000", "--accounts", "20"),
     "pipeline": ("--rate", "50", "--view-rate", "20", "--accounts", "20"),
     "recovery": ("--accounts", "200"),
-    "growth": ("--short", "1000", "--journal", "4000", "--accounts", "20", "--rounds", "1"),
 }
 SHORT = ("--seconds", "2", "--warm-up", "1", "--connections", "8")
-LOADS = {"relay", "pipeline", "growth"}
+LOADS = {"relay", "pipeline"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -96,17 +95,10 @@ def expect_recovery(report: dict) -> None:
     assert all(one["own_refused"] == 0 for one in report["failover"])
 
 
-def expect_growth(report: dict) -> None:
-    assert [one["events"] for one in report["rounds"]] == [999, 3_999]
-    assert all(one["transfers_per_second"] > 0 for one in report["rounds"])
-    assert report["growth_by_rate"] > 0 < report["growth_by_processor"]
-
-
 EXPECTED = {
     "relay": expect_relay,
     "mirror": expect_mirror,
     "fold": expect_fold,
     "pipeline": expect_pipeline,
     "recovery": expect_recovery,
-    "growth": expect_growth,
 }

@@ -10,7 +10,6 @@ import pytest
 
 from chronos.bench.report import BenchFault
 from chronos.bench.stages.backlog import Look, drained
-from chronos.bench.stages.growing import JournalFigures, growth
 from chronos.bench.stages.mirroring import pages
 from chronos.bench.stages.processes import peak_mib, processor_s, resident_mib, tree
 from chronos.bench.stages.relaying import way_figures
@@ -73,29 +72,6 @@ def test_a_rate_is_sustained_when_reached_unrefused_and_followed(
     load = SimpleNamespace(per_second=reached, troubles=troubles)
 
     assert is_sustained(load, behind_figures([{"table": behind_s}]), rate=1_200) is expected
-
-
-def test_growth_compares_the_rounds_one_by_one():
-    figures = [
-        journal(10_000, 1, per_second=1_000.0, processor_us=500.0),
-        journal(1_000_000, 1, per_second=800.0, processor_us=600.0),
-        journal(10_000, 2, per_second=500.0, processor_us=900.0),
-        journal(1_000_000, 2, per_second=500.0, processor_us=990.0),
-    ]
-
-    assert growth(figures) == (1.125, 1.15)
-
-
-def journal(events: int, number: int, **figures: float) -> JournalFigures:
-    return JournalFigures(
-        events=events,
-        round=number,
-        transfers_per_second=figures["per_second"],
-        p50_ms=1.0,
-        p99_ms=1.0,
-        processor_us=figures["processor_us"],
-        troubles={},
-    )
 
 
 def test_documents_are_cut_into_requests_of_one_length():
