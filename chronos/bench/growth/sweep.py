@@ -65,7 +65,11 @@ async def measure_growth(ground: Ground) -> GrowthReport:
 
 def _facts(plan: GrowthPlan) -> dict[str, Any]:
     return {
-        **{axis.value: list(points) for axis, points in plan.axes.items()},
+        "points": {axis.value: list(points) for axis, points in plan.axes.items()},
+        # What does not grow on the other axes.
+        "accounts": USUAL_ACCOUNTS,
+        "api_processes": 1,
+        "relays": 1,
         "backlog": plan.backlog,
         "connections": plan.connections,
         "skew": plan.skew.value,
