@@ -7,30 +7,40 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
 
-_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-_PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
+_CROCKFORD = b"0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [chr(high) + chr(low) for high in _CROCKFORD for low in _CROCKFORD]
 _STAMP_SHIFTS = range(40, -1, -10)
-_TAIL_SHIFTS = range(70, -1, -10)
-_TAIL_CHANCE = (0xFFF << 64) | ((1 << 62) - 1)
-_VERSION_AND_VARIANT = (7 << 76) | (2 << 62)
 
 
-# Randomness is drawn from the system by the page: a call for each id costs more than the rest.
-_CHANCE_BYTES = 10
-_PAGE_IDS = 256
-_chances: list[str] = []
-# The 80 bits of an identifier behind its milliseconds, ready as text. Its first ten characters
-# are the milliseconds alone: they are written once for all that are made in the same one.
-_TAILS = 64
-_tails: list[str] = []
+def _digits_by_bits(digits: bytes) -> bytes:
+    """Gives the table that makes one of these digits of each byte, all equally often."""
+    return digits * (256 // len(digits))
+
+
+# Randomness is drawn from the system by the page, and a page becomes digits at once, each of a
+# byte of its own: a call for each id, or work on each digit of it, costs more than the rest.
+_PAGE_IDS = 128
+_BASE32 = _digits_by_bits(_CROCKFORD)
+_HEX = _digits_by_bits(b"0123456789abcdef")
+# The digits of which some bits are the version (0111) or the variant (10).
+_VERSION_BASE32 = _digits_by_bits(b"ef")
+_VARIANT_BASE32 = _digits_by_bits(b"89abrstv")
+_VARIANT_HEX = _digits_by_bits(b"89ab")
+# What follows the milliseconds of an identifier, ready as text. Those are its beginning alone:
+# they are written once for all that are made in the same one.
+_TAIL_BASE32 = 16
+_TAIL_HEX = len("-7000-8000-000000000000")
+_tails_base32: list[str] = []
+_tails_hex: list[str] = []
 # A forked child must not hand out what its parent holds.
-os.register_at_fork(after_in_child=_chances.clear)
-os.register_at_fork(after_in_child=_tails.clear)
+os.register_at_fork(after_in_child=_tails_base32.clear)
+os.register_at_fork(after_in_child=_tails_hex.clear)
 
 
 class Clock(Protocol):
@@ -97,35 +107,48 @@ class SystemIds:
 
     def event_id(self) -> str:
         """Makes a UUIDv7 in its canonical text form."""
-        stamp, chance = f"{time.time_ns() // 1_000_000:012x}", _draw_chance()
-        variant = "89ab"[int(chance[3], 16) & 3]
-        return f"{stamp[:8]}-{stamp[8:]}-7{chance[:3]}-{variant}{chance[4:7]}-{chance[8:]}"
+        if not _tails_hex:
+            _draw_hex()
+        return _stamp_hex(time.time_ns() // 1_000_000) + _tails_hex.pop()
 
     def new_id(self, prefix: str) -> str:
         """Makes `prefix` and the 26 base32 characters of a UUIDv7."""
-        return prefix + _stamp(time.time_ns() // 1_000_000) + _draw_tail()
+        if not _tails_base32:
+            _draw_base32()
+        return prefix + _stamp_base32(time.time_ns() // 1_000_000) + _tails_base32.pop()
 
 
 @lru_cache(maxsize=2)
-def _stamp(milliseconds: int) -> str:
+def _stamp_base32(milliseconds: int) -> str:
     return "".join([_PAIRS[(milliseconds >> shift) & 1023] for shift in _STAMP_SHIFTS])
 
 
-def _draw_tail() -> str:
-    """Gives 16 characters that nobody was given before: version, variant and chance."""
-    if not _tails:
-        page = os.urandom(_CHANCE_BYTES * _TAILS)
-        for start in range(0, len(page), _CHANCE_BYTES):
-            chance = int.from_bytes(page[start : start + _CHANCE_BYTES]) & _TAIL_CHANCE
-            tail = chance | _VERSION_AND_VARIANT
-            _tails.append("".join([_PAIRS[(tail >> shift) & 1023] for shift in _TAIL_SHIFTS]))
-    return _tails.pop()
+@lru_cache(maxsize=2)
+def _stamp_hex(milliseconds: int) -> str:
+    digits = f"{milliseconds:012x}"
+    return f"{digits[:8]}-{digits[8:]}"
 
 
-def _draw_chance() -> str:
-    """Gives 20 hexadecimal digits that nobody was given before."""
-    if not _chances:
-        page = os.urandom(_CHANCE_BYTES * _PAGE_IDS).hex()
-        width = 2 * _CHANCE_BYTES
-        _chances.extend(page[start : start + width] for start in range(0, len(page), width))
-    return _chances.pop()
+def _draw_base32() -> None:
+    """Makes a page of ends that nobody was given before: version, variant and chance."""
+    chance = os.urandom(_PAGE_IDS * _TAIL_BASE32)
+    page = bytearray(chance.translate(_BASE32))
+    page[0::_TAIL_BASE32] = chance[0::_TAIL_BASE32].translate(_VERSION_BASE32)
+    page[3::_TAIL_BASE32] = chance[3::_TAIL_BASE32].translate(_VARIANT_BASE32)
+    _tails_base32.extend(_parted(page, _TAIL_BASE32))
+
+
+def _draw_hex() -> None:
+    """Makes the same as `_draw_base32` in the other form."""
+    chance = os.urandom(_PAGE_IDS * _TAIL_HEX)
+    page = bytearray(chance.translate(_HEX))
+    page[1::_TAIL_HEX] = b"7" * _PAGE_IDS
+    page[6::_TAIL_HEX] = chance[6::_TAIL_HEX].translate(_VARIANT_HEX)
+    for place in (0, 5, 10):
+        page[place::_TAIL_HEX] = b"-" * _PAGE_IDS
+    _tails_hex.extend(_parted(page, _TAIL_HEX))
+
+
+def _parted(page: bytearray, width: int) -> Iterator[str]:
+    text = page.decode("ascii")
+    return (text[start : start + width] for start in range(0, len(text), width))

@@ -8,6 +8,14 @@ import uuid
 from chronos.clock import SystemIds
 
 IDS = SystemIds()
+_CHANCE = [place for place in range(76) if place not in (62, 63)]
+
+
+def _number(letters: str) -> int:
+    value = 0
+    for letter in letters:
+        value = value * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(letter)
+    return value
 
 
 def test_an_event_id_is_a_uuid_of_version_7():
@@ -28,12 +36,20 @@ def test_a_new_id_is_a_prefix_and_26_characters_of_base32():
 def test_a_new_id_is_a_uuid_of_version_7_with_the_time_of_its_making():
     for _ in range(100):
         before_ms = time.time_ns() // 1_000_000
-        value = 0
-        for letter in IDS.new_id(""):
-            value = value * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(letter)
+        value = _number(IDS.new_id(""))
         parsed = uuid.UUID(int=value)
         assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
         assert before_ms <= value >> 80 <= time.time_ns() // 1_000_000
+
+
+def test_every_bit_of_chance_in_an_id_comes_as_often_as_not():
+    made = 20_000
+    for draw in (lambda: uuid.UUID(IDS.event_id()).int, lambda: _number(IDS.new_id(""))):
+        drawn = [draw() for _ in range(made)]
+        for place in _CHANCE:
+            ones = sum(one >> place & 1 for one in drawn)
+            # Seven standard deviations: by chance, once in 10^9 runs of this test.
+            assert abs(ones - made / 2) < 7 * (made / 4) ** 0.5, place
 
 
 def test_ids_sort_by_time():
