@@ -2,7 +2,8 @@
 
 Whether spans are wanted at all, that only OTLP over HTTP is spoken, and the bounds of the
 queue. Everything else (sampler, headers, certificates, compression, resource) is read by
-OpenTelemetry's own packages, from the same environment.
+OpenTelemetry's own packages, from the same environment; what they would pass over with a
+warning is refused here (`otlp_values.py`).
 
 Source: OpenTelemetry specification, environment variables and OTLP exporter configuration.
 """
@@ -15,6 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from chronos.errors import SettingFault
+from chronos.telemetry.otlp_values import check_values
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 TRACES_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -52,6 +54,7 @@ def read_options(environment: Mapping[str, str]) -> OtlpOptions | None:
             raise SettingFault(
                 name, f"is {environment[name]!r}; spans are sent as {_SPOKEN} only"
             )
+    check_values(environment)
     queue = _number(environment, "OTEL_BSP_MAX_QUEUE_SIZE", 2048)
     return OtlpOptions(
         variable=variable,
