@@ -21,12 +21,15 @@ from aiohttp import web
 from chronos.domain.ids import is_valid_id
 from chronos.errors import Unavailable
 from chronos.telemetry.balances_metrics import BALANCE_SOURCES
+from chronos.telemetry.span_shapes import http_call
+from chronos.telemetry.spans import current, working
 from chronos.wire.balance import Balance
 from chronos.wire.topics import partition_of
 from web.parameters import Parameters
 from web.respond import JsonAnswer, Refusal
 from web.routes.table import BALANCE
 from web.routes.taken import VERSION_MAX
+from web.traced import traceparent_of
 
 FORWARD_HEADER = "X-Chronos-Forwarded"
 FORWARD_TIMEOUT_S = 1.0
@@ -113,19 +116,25 @@ class Owners:
         headers = {FORWARD_HEADER: "1"}
         if "Authorization" in request.headers:
             headers["Authorization"] = request.headers["Authorization"]
+        traceparent, status = traceparent_of(request), 0
+        served = () if traceparent is None else (traceparent,)
         timeout = aiohttp.ClientTimeout(
             total=FORWARD_TIMEOUT_S + wait_s, sock_connect=FORWARD_TIMEOUT_S
         )
         try:
-            async with self._session.get(url, headers=headers, timeout=timeout) as answer:
-                body = await answer.read()
+            with working(served, lambda: http_call("GET", owner, status)):
+                # Below the call where it is recorded, else as the request has it.
+                for value in (current() or served)[:1]:
+                    headers["traceparent"] = value
+                async with self._session.get(url, headers=headers, timeout=timeout) as answer:
+                    status, body = answer.status, await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             detail = f"the worker that keeps this account did not answer ({error!r})"
             raise Unavailable("balances", detail, retry_after_s=_RETRY_AFTER_S) from error
         passed = {
             name: answer.headers[name] for name in _PASSED_HEADERS if name in answer.headers
         }
-        return web.Response(body=body, status=answer.status, headers=passed)
+        return web.Response(body=body, status=status, headers=passed)
 
 
 class Routing:

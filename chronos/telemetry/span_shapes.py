@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from chronos.telemetry.spans import Kind, Shape, Value
 
@@ -44,6 +45,20 @@ def http_request(
     _note_problem(attributes, code)
     name = known if route == _NO_ROUTE else f"{known} {route}"
     return Shape(name, Kind.SERVER, attributes, str(status) if status >= 500 else "")
+
+
+def http_call(method: str, base: str, status: int) -> Shape:
+    """Describes a request to another worker; `base` has no path, which would name an account.
+
+    Status 0: there was no answer.
+    """
+    parts = urlsplit(base)
+    attributes: dict[str, Value] = {"http.request.method": method}
+    if parts.hostname and parts.port:
+        attributes |= {"server.address": parts.hostname, "server.port": parts.port}
+    if status:
+        attributes["http.response.status_code"] = status
+    return Shape(method, Kind.CLIENT, attributes, str(status) if status >= 400 else "")
 
 
 def rpc_call(method: str, status: str, *, request_id: str, code: str | None) -> Shape:
