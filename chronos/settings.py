@@ -104,6 +104,9 @@ class Settings:
     balances_port: int = _setting(
         6066, "port of balances worker 0; slot n: plus n", low=1, high=65535
     )
+    balances_workers: int = _setting(
+        1, "balances workers that a command of the command line asks", low=1, high=1000
+    )
     mirror_port: int = _setting(
         6166, "port of mirror worker 0; slot n: plus n", low=1, high=65535
     )

@@ -29,6 +29,8 @@ EFFECTS: Final[Mapping[str, str]] = {
     "grpc_port": "where clients find the gRPC door",
     "web_host": "the views forward to each other by it, so other workers must reach it too",
     "balances_port": "where clients find the query side",
+    "balances_workers": "how many ports, from the first worker's on, `top`, `doctor` and "
+    "`reconcile` ask where no data folder tells them; it starts no worker",
     "mirror_port": "where health and metrics of the mirror are found",
     "relay_port": "where health and metrics of the relay are found",
     "slot": "its ports, folder and member id: two like workers of one slot end each other",

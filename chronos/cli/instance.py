@@ -199,7 +199,8 @@ def _is_process(pid: int) -> bool:
 def _from_settings(settings: Settings) -> Instance:
     admin = range(settings.admin_port, settings.admin_port + settings.api_processes)
     listeners = [f"{settings.api_host}:{port}" for port in admin]
-    workers = (settings.relay_port, settings.balances_port, settings.mirror_port)
+    queries = [settings.balances_port + slot for slot in range(settings.balances_workers)]
+    workers = (settings.relay_port, *queries, settings.mirror_port)
     listeners += [f"{settings.web_host}:{port}" for port in workers]
     return Instance(
         data=None,
@@ -216,5 +217,6 @@ def _from_settings(settings: Settings) -> Instance:
         elasticsearch_url=settings.elasticsearch_url,
         partitions=settings.partitions,
         relay_shards=settings.relay_shards,
+        other_queries=tuple(f"http://{settings.web_host}:{port}" for port in queries[1:]),
         grpc=f"{settings.api_host}:{settings.grpc_port}",
     )

@@ -245,6 +245,7 @@ def test_every_process_has_the_defaults_of_the_code_but_for_its_place(settings_o
     place = {
         "postgres_dsn", "writer_dsn", "kafka", "redis_url", "elasticsearch_url",
         "key_secret_file", "api_key", "api_host", "web_host", "slot", "state_dir",
+        "balances_workers",
     }  # fmt: skip
     default = Settings().to_environment()
 
@@ -318,6 +319,12 @@ def test_the_command_line_finds_every_worker_under_one_name(settings_of):
         "api", settings_of("api").api_port, settings_of("api").grpc_port,
         settings_of("api").admin_port,
     )  # fmt: skip
+    asked_ports = {cli.balances_port + slot for slot in range(cli.balances_workers)}
+    assert asked_ports == {
+        web_port(settings_of(name), "balances")
+        for name in PROCESSES
+        if ROLE_OF[name] == "balances"
+    }
 
 
 @pytest.mark.parametrize("name", PROCESSES)
