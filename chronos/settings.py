@@ -83,16 +83,20 @@ class Settings:
     )
 
     partitions: int = _setting(
-        8, "partitions of the events topic; fixed when the topic is made", low=1, high=1024
+        8,
+        "partitions of the events topic; fixed when the topic is made",
+        unit="partitions",
+        low=1,
+        high=1024,
     )
     relay_shards: int = _setting(
-        2, "shards of the outbox; each owns whole partitions", low=1, high=64
+        2, "shards of the outbox; each owns whole partitions", unit="shards", low=1, high=64
     )
 
     api_host: str = _setting("127.0.0.1", "address on which the command API listens")
     api_port: int = _setting(8080, "port of the command API", low=1, high=65535)
     api_processes: int = _setting(
-        1, "processes of the command API that share its port", low=1, high=64
+        1, "processes of the command API that share its port", unit="processes", low=1, high=64
     )
     admin_port: int = _setting(
         8090, "port of API process 0's health and metrics; process i: plus i", low=1, high=65535
@@ -105,7 +109,7 @@ class Settings:
         6066, "port of balances worker 0; slot n: plus n", low=1, high=65535
     )
     balances_workers: int = _setting(
-        1, "balances workers that a command of the command line asks", low=1, high=1000
+        1, "balances workers that the command line asks", unit="workers", low=1, high=1000
     )
     mirror_port: int = _setting(
         6166, "port of mirror worker 0; slot n: plus n", low=1, high=65535
@@ -132,14 +136,24 @@ class Settings:
         high=300,
     )
     commands_pending_max: int = _setting(
-        4096, "commands waiting for a commit before 503 is answered", low=1, high=65536
+        4096, "commands that wait for a commit, then 503", unit="commands", low=1, high=65536
     )
-    batch_commands_max: int = _setting(256, "commands in one transaction", low=1, high=1024)
+    batch_commands_max: int = _setting(
+        256, "commands in one transaction", unit="commands", low=1, high=1024
+    )
     writer_lanes: int = _setting(
-        2, "connections that commit at once in one API process", low=1, high=16
+        2,
+        "connections that commit at once in one API process",
+        unit="connections",
+        low=1,
+        high=16,
     )
     reader_connections_max: int = _setting(
-        8, "connections for authoritative reads in one process", low=1, high=64
+        8,
+        "connections for authoritative reads in one process",
+        unit="connections",
+        low=1,
+        high=64,
     )
     drain_s: int = _setting(
         20,
@@ -149,9 +163,11 @@ class Settings:
         high=120,
     )
 
-    outbox_rows_max: int = _setting(2000, "rows in one page of the relay", low=1, high=50_000)
+    outbox_rows_max: int = _setting(
+        2000, "rows in one page of the relay", unit="rows", low=1, high=50_000
+    )
     outbox_rotate_rows: int = _setting(
-        200_000, "rows after which the outbox moves to its next table", low=100
+        200_000, "rows after which the outbox moves to its next table", unit="rows", low=100
     )
     outbox_rotate_s: int = _setting(
         60, "age after which the outbox moves to its next table", unit="s", low=1
@@ -163,7 +179,9 @@ class Settings:
         low=1,
         high=60,
     )
-    batch_events_max: int = _setting(1000, "events a worker takes at once", low=1, high=10_000)
+    batch_events_max: int = _setting(
+        1000, "events a worker takes at once", unit="events", low=1, high=10_000
+    )
     batch_wait_ms: int = _setting(
         20, "longest wait of a worker for a fuller batch", unit="ms", low=1, high=1000
     )
@@ -180,10 +198,10 @@ class Settings:
     )
 
     live_subscribers_max: int = _setting(
-        100, "open event streams of one balances worker", low=1, high=10_000
+        100, "open event streams of one balances worker", unit="streams", low=1, high=10_000
     )
     live_queue_events_max: int = _setting(
-        2000, "events that may wait for a slow reader before it is cut off", low=100
+        2000, "events that wait for a slow reader, then it is cut off", unit="events", low=100
     )
     live_heartbeat_s: int = _setting(
         15, "longest silence of an event stream", unit="s", low=1, high=300

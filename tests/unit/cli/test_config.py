@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -42,12 +43,27 @@ def test_every_setting_is_shown_with_what_it_means_and_changes(show):
     assert result.exit_code == 0
 
 
-def test_durations_have_their_unit(show):
+def test_every_amount_has_its_unit(show):
     shown = rows(show("--json"))
+    numbers = [field for field in dataclasses.fields(Settings) if field.type == "int"]
+    # A port and a slot are numbers of something, not how much of it.
+    amounts = {
+        PREFIX + field.name.upper()
+        for field in numbers
+        if field.name != "slot" and not field.name.endswith("_port")
+    }
 
+    assert len(amounts) > 20
     for variable, row in shown.items():
-        unit = {"_S": "s", "_MS": "ms"}.get(variable[variable.rfind("_") :], "")
-        assert row["unit"] == unit, variable
+        assert bool(row["unit"]) == (variable in amounts), variable
+        ending = {"_S": "s", "_MS": "ms"}.get(variable[variable.rfind("_") :], row["unit"])
+        assert row["unit"] == ending, variable
+        if variable.endswith("_MAX"):
+            assert row["unit"] in {"commands", "connections", "rows", "events", "streams"}
+
+
+def test_an_amount_is_shown_with_its_unit(show):
+    assert re.search(r"CHRONOS_COMMANDS_PENDING_MAX +4096 commands +default", show().stdout)
 
 
 def test_each_value_names_where_it_comes_from(show, tmp_path):
