@@ -12,6 +12,7 @@ import click
 
 from chronos.cli.effects import EFFECTS
 from chronos.cli.show import print_fields, print_json, print_table, run
+from chronos.cli.trace_settings import trace_fault, trace_rows
 from chronos.errors import SettingFault
 from chronos.settings import (
     FILE_SUFFIX,
@@ -26,6 +27,7 @@ from chronos.settings import (
 )
 
 MASKED = "••••"
+OTEL = "OTEL_"
 
 
 @click.group(name="config")
@@ -45,7 +47,8 @@ def show(*, name: str | None, data: Path | None, as_json: bool) -> None:
     """Show each setting, or the one called NAME, as a process started here would have it.
 
     With its unit, where its value comes from (default, environment, file or option), what it
-    means and what it changes. Secrets are masked. Exit code 78: a variable cannot be used; each
+    means and what it changes; at the end what Chronos obeys of OpenTelemetry's own variables.
+    Secrets are masked. Exit code 78: a variable cannot be used; each
     of them is named, and no process of Chronos would start.
     """
 
@@ -53,6 +56,8 @@ def show(*, name: str | None, data: Path | None, as_json: bool) -> None:
         environment = process_environment()
         reading = _with_option(read(environment), data)
         rows = [*settings_table(reading), *_foreign_rows(environment)]
+        rows += trace_rows(environment, masked)
+        faults = [*reading.faults, *filter(None, [trace_fault(environment)])]
         if name is not None:
             rows = [_named(name, rows)]
         if as_json:
@@ -61,9 +66,9 @@ def show(*, name: str | None, data: Path | None, as_json: bool) -> None:
             print_fields(_fields(rows[0]))
         else:
             _print(rows)
-        for fault in reading.faults:
+        for fault in faults:
             click.echo(f"chronos: {fault}", err=True)
-        return SettingFault.exit_code if reading.faults else 0
+        return SettingFault.exit_code if faults else 0
 
     run(work(), as_json=as_json)
 
@@ -156,7 +161,7 @@ def _unknown_rows(reading: Reading) -> list[dict[str, Any]]:
 
 def _named(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     wanted = name.upper().replace("-", "_")
-    wanted = wanted if wanted.startswith(PREFIX) else PREFIX + wanted
+    wanted = wanted if wanted.startswith((PREFIX, OTEL)) else PREFIX + wanted
     for row in rows:
         if wanted in (row["variable"], row.get("file_variable")):
             return row

@@ -31,10 +31,12 @@ def test_every_setting_is_shown_with_what_it_means_and_changes(show):
     result = show("--json")
 
     shown = rows(result)
-    assert set(shown) == {
+    ours = {name for name in shown if name.startswith(PREFIX)}
+    assert ours == {
         *(PREFIX + field.name.upper() for field in dataclasses.fields(Settings)),
         *FOREIGN_NAMES,
     }
+    assert {name.partition("_")[0] for name in set(shown) - ours} == {"OTEL"}
     for row in shown.values():
         assert row["source"] == "default"
         assert row["meaning"]
@@ -55,6 +57,8 @@ def test_every_amount_has_its_unit(show):
 
     assert len(amounts) > 20
     for variable, row in shown.items():
+        if not variable.startswith(PREFIX):
+            continue
         assert bool(row["unit"]) == (variable in amounts), variable
         ending = {"_S": "s", "_MS": "ms"}.get(variable[variable.rfind("_") :], row["unit"])
         assert row["unit"] == ending, variable
@@ -160,3 +164,39 @@ def test_an_unknown_variable_shows_the_nearest_name(show):
 )
 def test_of_a_secret_address_only_what_is_no_secret_is_shown(value, shown):
     assert masked(value) == shown
+
+
+def test_what_is_obeyed_of_opentelemetry_is_shown_without_its_secrets(show):
+    result = show(
+        "--json",
+        OTEL_EXPORTER_OTLP_ENDPOINT="https://me:geheim@c:4318",
+        OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer geheim",
+        OTEL_TRACES_SAMPLER_ARG="0.01",
+    )
+
+    shown = rows(result)
+    assert result.exit_code == 0
+    assert shown["OTEL_EXPORTER_OTLP_ENDPOINT"]["value"] == f"https://me:{MASKED}@c:4318"
+    assert shown["OTEL_EXPORTER_OTLP_HEADERS"]["value"] == MASKED
+    share, sampler = shown["OTEL_TRACES_SAMPLER_ARG"], shown["OTEL_TRACES_SAMPLER"]
+    assert (share["value"], share["source"]) == ("0.01", "environment")
+    assert (sampler["value"], sampler["source"]) == ("parentbased_always_on", "default")
+    assert shown["OTEL_BSP_SCHEDULE_DELAY"]["unit"] == "ms"
+    assert "geheim" not in result.output
+    assert (
+        "value    0.01"
+        in show("otel_traces_sampler_arg", OTEL_TRACES_SAMPLER_ARG="0.01").stdout
+    )
+
+
+def test_a_variable_of_opentelemetry_that_keeps_processes_down_is_pointed_out(show):
+    receiver = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}
+    sampler = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "1%"}
+    wrong = show("--json", **receiver, **sampler)
+    grpc = show("--json", **receiver, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+
+    assert wrong.exit_code == grpc.exit_code == 78
+    assert "from 0 to 1" in rows(wrong)["OTEL_TRACES_SAMPLER_ARG"]["fault"]
+    assert "http/protobuf only" in grpc.stderr
+    # Where no receiver is named, nobody looks at them.
+    assert show("--json", **sampler).exit_code == 0
