@@ -298,6 +298,21 @@ def test_prometheus_asks_every_process():
                      "mirror:6166"}  # fmt: skip
 
 
+def test_memory_is_told_of_before_a_container_is_ended_for_it():
+    groups = yaml.safe_load((ROOT / "chronos/telemetry/alerts.yml").read_text())["groups"]
+    (rule,) = (
+        rule
+        for group in groups
+        for rule in group["rules"]
+        if rule["alert"] == "ChronosMemoryHigh"
+    )
+    told_bytes = float(rule["expr"].rpartition("> ")[2])
+
+    assert told_bytes < 0.9 * min(size_bytes(_memory(name)) for name in PROCESSES)
+    # What a process took at most under a fault run, by README.
+    assert told_bytes > 1.5 * (240 << 20)
+
+
 def test_workers_of_one_kind_have_slots_and_folders_of_their_own(settings_of):
     first, second = settings_of("balances-0"), settings_of("balances-1")
 
