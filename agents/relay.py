@@ -41,6 +41,7 @@ from chronos.store.republish import pages_of_account
 from chronos.store.startup_checks import Demand, Duty, check
 from chronos.stream.app import ChronosApp
 from chronos.stream.consume import Consumption, Foreign, Taken, consume
+from chronos.stream.liveness import Place, Progress
 from chronos.stream.publisher import Publisher, Record
 from chronos.telemetry import stream_metrics as metrics
 from chronos.wire.headers import decode_headers
@@ -112,6 +113,7 @@ class Relay:
         for shard in range(self._app.settings.relay_shards):
             # That nobody owns a shard can only be seen where everybody says so.
             metrics.RELAY_SHARD_OWNED.labels(str(shard)).set(0)
+        self._app.add_work(self._works)
         self._app.add_future(self._poller.run())
         self._app.add_future(self._keep_house())
 
@@ -185,6 +187,17 @@ class Relay:
         reader = self._readers.get(shard)
         page = reader.on_its_way if reader else None
         return 0.0 if page is None else self._age_s(page)
+
+    def _works(self) -> dict[Place, Progress]:
+        # From its reading on until Kafka has it, whoever hangs between.
+        ways = (reader.on_its_way for reader in self._readers.values())
+        return {
+            Place(PUBLISH, page.rows[0].topic, page.rows[0].partition): Progress(
+                page.rows[0].position, len(page.rows)
+            )
+            for page in ways
+            if page is not None
+        }
 
     async def _relay_shard(self, shard: int) -> None:
         # `held` tells a lock that was lost with its connection from one that another took.

@@ -37,7 +37,7 @@ from mode.supervisors import CrashingSupervisor
 from chronos.errors import ChronosError
 from chronos.memory import settle_memory
 from chronos.stream.consume import GivenUp, until_answered
-from chronos.stream.liveness import Liveness
+from chronos.stream.liveness import Liveness, Works
 from chronos.stream.pages import PageSchema
 from chronos.stream.recovery import BulkTableManager
 from chronos.stream.sensors import LightMonitor
@@ -85,6 +85,7 @@ class ChronosApp(faust.App):
         self._resources: list[Resource] = [StallWatch(self), EventLoopWatch()]
         self._opened: list[Resource] = []
         self._farewells: list[Callable[[], None]] = []
+        self.works: list[Works] = []
         super().__init__(self.names.app_id(role), **options)
 
     def source_topic(self, name: str, *, partitions: int | None = None) -> Any:
@@ -100,6 +101,10 @@ class ChronosApp(faust.App):
     def close_last(self, resource: Resource) -> None:
         """Has `resource` opened before all others and closed after them."""
         self._resources.insert(0, resource)
+
+    def add_work(self, works: Works) -> None:
+        """Has the stall watch look at work that no topic's offset shows."""
+        self.works.append(works)
 
     def add_farewell(self, say: Callable[[], None]) -> None:
         """Has `say` called when the stop begins, before anything is stopped.

@@ -35,6 +35,10 @@ class Progress(NamedTuple):
     """Records that are there and not done."""
 
 
+Works = Callable[[], Mapping[Place, Progress]]
+"""Tells of everything that somebody works on now how far it is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stall:
     """Says where work waits, and for how long nothing of it was done."""

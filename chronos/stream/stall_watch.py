@@ -1,6 +1,7 @@
 """Ends a worker that does not get on, by itself: nobody else may be looking.
 
-Two watchers. A task looks once a second how far the work on each partition is. When there is
+Two watchers. A task looks once a second how far the work on each partition is, and whatever
+else the agents say that they work on: the relay has its pages from PostgreSQL. When there is
 work, none of it was done for `stuck_after_s`, and the agent does not say that it waits for a
 store, it asks Kafka, over a connection of its own, for the partition's end. No answer: the
 worker waits for Kafka, whose name its libraries do not tell, and the count begins anew. An
@@ -151,6 +152,7 @@ def places_of(app: ChronosApp) -> Mapping[Place, Progress]:
             for tp, offset in recovery.active_offsets.items()
         }
     agents = _agents_by_topic(app)
+    others = {place: one for works in app.works for place, one in works().items()}
     if readiness(app).ready:
         lags = lagging_partitions(app)
     else:
@@ -158,7 +160,7 @@ def places_of(app: ChronosApp) -> Mapping[Place, Progress]:
         for page in app.consumer.unacked:
             records: Any = page.value
             lags[page.tp] += len(records)
-    return {
+    return others | {
         Place(agents.get(tp.topic, ""), tp.topic, tp.partition): Progress(
             committed_offset(app, tp), lag
         )

@@ -99,6 +99,10 @@ class SimApp:
     def add_resource(self, resource: Any) -> None:
         self._resources.append(resource)
 
+    def add_work(self, works: Callable[[], Any]) -> None:
+        # Nothing hangs here for longer than the virtual day of a run.
+        works()
+
     def acknowledge(self, page: Any) -> None:
         page.ack()
 
