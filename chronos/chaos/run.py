@@ -83,7 +83,7 @@ class _Notes:
 
     wanted: tuple[str, ...]
     faults_min: int
-    begun_ns: int = 0
+    begun_ns: int
     marks: list[Mark] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     injections: list[Injection] = field(default_factory=list)
@@ -108,6 +108,7 @@ async def run_chaos(
     notes = _Notes(
         wanted=tuple(dict.fromkeys(fault.kind for fault in chosen)),
         faults_min=order.profile.faults_min,
+        begun_ns=now_ns(),
     )
     # A server of somebody else is not for us to hurt.
     ours = {name: text for name, text in environment.items() if not name.startswith(PREFIX)}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from chronos.chaos import run
+from chronos.chaos.page import write_page
 from chronos.chaos.profile import SMOKE
 from chronos.chaos.run import NotStarted, Order, run_chaos
+from chronos.chaos.summary import print_summary
 from chronos.clock import SystemClock
 from chronos.embedded.report import Silence
 from chronos.errors import EmbeddedFault, SettingFault
@@ -71,6 +76,13 @@ async def test_a_run_that_falls_over_is_told_in_its_report(stage, tmp_path, monk
     assert report.violations == ()
     assert "The run itself fell over" in report.spoiled[0]
     assert "a mistake of the run's own" in report.spoiled[0]
+    assert report.seconds < 60
+    write_page(report, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "a mistake of the run" in page
+    shown = Console(file=io.StringIO(), width=80)
+    print_summary(report, shown)
+    assert "The run itself fell over" in shown.file.getvalue()
 
 
 @pytest.mark.parametrize(
