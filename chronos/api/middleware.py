@@ -190,7 +190,8 @@ class Door:
             check_media_type(request)
         if route.answer is not None:
             check_accept(request, route.other_media_types)
-        exchange.query = parse_query(request.rel_url.raw_query_string, route.query)
+        query = request.rel_url.raw_query_string
+        exchange.query = parse_query(query, route.query) if query else route.without_query
         if route.body is None:
             return
         if not exchange.query[DRY_RUN]:

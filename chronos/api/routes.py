@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from chronos.api.answer import JSON, Answer, Streamed
 from chronos.api.exchange import Exchange, Services
 from chronos.api.problems import HttpProblem
-from chronos.api.query import Parameter
+from chronos.api.query import Parameter, Query, parse_query
 from chronos.auth.principals import Scope
 from chronos.domain.ids import is_valid_id
 from chronos.wire.bodies import Body
@@ -50,6 +50,12 @@ class Route:
     media_type: str = JSON
     other_media_types: tuple[str, ...] = ()
     """In which the same answer can be had, when it is asked for."""
+    without_query: Query = field(init=False, repr=False, compare=False)
+    """The values of its query parameters when all are left out, as they mostly are."""
+
+    def __post_init__(self) -> None:
+        """Reads what never changes once."""
+        object.__setattr__(self, "without_query", parse_query("", self.query))
 
     @property
     def name(self) -> str:

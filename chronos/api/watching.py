@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -30,6 +31,9 @@ _PATH_LENGTH_MAX: Final = 256
 _OTHER_METHOD: Final = "other"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 _Entry = tuple[Exchange, str | None, int, str | None, float, float]
 """Exchange, address of the client, status, code, begin and end on the counter."""
@@ -123,14 +127,14 @@ class Watch:
             )
 
     def _lines(self) -> Callable[[_Entry], AccessLine]:
-        now, now_s = self._clock.now(), perf_counter()
+        now_us = (self._clock.now() - _EPOCH) // _MICROSECOND
+        now_s = perf_counter()
 
         def line(entry: _Entry) -> AccessLine:
             exchange, remote, status, code, started_s, ended_s = entry
-            ended_at = now - timedelta(seconds=now_s - ended_s)
             principal = exchange.principal
             return AccessLine(
-                timestamp=ended_at.isoformat(timespec="milliseconds"),
+                timestamp=_instant(now_us - round((now_s - ended_s) * 1_000_000)),
                 process=self._process,
                 request_id=exchange.request_id,
                 trace_id=trace_id_of(exchange.traceparent),
@@ -160,3 +164,15 @@ class Watch:
             timer = metrics.HTTP_REQUEST_SECONDS.labels(route=route, method=method)
             self._timers[key] = timer
         return timer
+
+
+def _instant(microseconds: int) -> str:
+    """Writes an instant as `datetime.isoformat` does with milliseconds, which are cut off."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{_second(seconds)}.{rest // 1000:03d}+00:00"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    """Writes what is the same for all lines of a second."""
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()

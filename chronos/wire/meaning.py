@@ -38,6 +38,6 @@ def meaning_hash(
         if_match: The version that the client demands, as the header has it; empty without one.
         body: The checked body.
     """
-    path = [part for name, value in sorted(params.items()) for part in (name, value)]
-    head = "".join(f"{part}\0" for part in (method, route, *path, if_match))
+    path = "".join([f"{name}\0{value}\0" for name, value in sorted(params.items())])
+    head = f"{method}\0{route}\0{path}{if_match}\0"
     return hashlib.sha256(head.encode("utf-8", "surrogateescape") + _canonical(body)).digest()

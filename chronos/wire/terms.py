@@ -92,6 +92,8 @@ def stranger_errors(
     versions: Mapping[str, int] | None, accounts: Iterable[str]
 ) -> list[InputError]:
     """Refuses expected versions of accounts that take no part in the command."""
+    if not versions:
+        return []
     known = set(accounts)
     return [
         InputError(
@@ -99,7 +101,7 @@ def stranger_errors(
             code="schema_violation",
             detail=f"Account {account} takes no part in the command.",
         )
-        for account in versions or ()
+        for account in versions
         if account not in known
     ]
 

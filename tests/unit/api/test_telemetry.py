@@ -2,9 +2,15 @@
 
 import io
 import json
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
+from chronos.api.answer import Answer
+from chronos.api.exchange import Exchange
+from chronos.api.watching import Watch
 from chronos.telemetry.logs import AccessLine, AccessLog, hide_secret_fields, hide_secrets
 from chronos.telemetry.traces import accept_traceparent, is_valid_traceparent, trace_id_of
 
@@ -86,3 +92,39 @@ async def test_access_lines_are_written_together():
     first, second = stream.getvalue().splitlines()
     assert json.loads(first) == json.loads(second)
     assert json.loads(first)["request_id"] == "req_1"
+
+
+class _Stopped:
+    """A clock that stands still."""
+
+    def __init__(self, now: datetime):
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic_s(self) -> float:
+        return 0.0
+
+
+async def test_a_line_tells_to_the_millisecond_when_its_request_was_answered():
+    for now in (
+        datetime(2026, 1, 1, tzinfo=UTC),  # so that it was answered in the year before
+        datetime(2026, 2, 28, 23, 59, 59, 50_999, tzinfo=UTC),
+    ):
+        stream = io.BytesIO()
+        watch = Watch(process="api-0", clock=_Stopped(now), access_log=AccessLog(stream=stream))
+        exchange = Exchange(
+            request=make_mocked_request("GET", "/v1/accounts/a"),
+            request_id="req_1",
+            traceparent=GIVEN,
+            path="/v1/accounts/a",
+        )
+        watch.answered(exchange, Answer(status=200, body=b""), started_s=perf_counter())
+        watch.flush()
+
+        told = json.loads(stream.getvalue())["timestamp"]
+        answered_at = datetime.fromisoformat(told)
+        assert told == answered_at.isoformat(timespec="milliseconds")
+        assert timedelta(0) <= now - answered_at < timedelta(seconds=5)
+        assert answered_at.utcoffset() == timedelta(0)
