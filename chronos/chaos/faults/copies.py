@@ -227,7 +227,8 @@ class IndexDeleted(_Search):
     async def heal(self, scene: Scene) -> str:
         """Waits until the mirror has made and filled it anew."""
         seen = await self.end_watch()
-        return _joined(seen, await following.until_search_followed(self, scene))
+        followed = await following.until_search_followed(self, scene, is_emptied=True)
+        return _joined(seen, followed)
 
 
 @dataclass(slots=True, kw_only=True)

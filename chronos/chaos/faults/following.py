@@ -14,6 +14,8 @@ from chronos.chaos.readers.copies import RedisCopy, SearchCopy
 from chronos.chaos.scene import Scene
 
 FOLLOWED_S = 60.0
+INDEXED_PER_S = 3_000
+"""Events of which an empty index must get the documents each second, beside the load."""
 SHOWN_ACCOUNTS = 8
 _ASK_EVERY_S = 0.3
 _NAMED = 3
@@ -46,16 +48,21 @@ async def until_redis_followed(fault: Shape, scene: Scene) -> str:
     return f"Redis followed within {took_s:.1f} s"
 
 
-async def until_search_followed(fault: Shape, scene: Scene) -> str:
+async def until_search_followed(fault: Shape, scene: Scene, *, is_emptied: bool = False) -> str:
     """Waits until Elasticsearch has every account and entry that the journal has now.
+
+    Where it `is_emptied`, each document is written anew, so the time grows with the journal.
 
     Raises:
         FaultFailed: It has not in time.
     """
     copy = search_copy(scene)
     wanted = await _heads(fault, scene)
+    more_s = sum(wanted.values()) / INDEXED_PER_S if is_emptied else 0.0
     others = ("elasticsearch", "mirror", "balances")
-    took_s = await _until_new(fault, wanted, copy.entry_versions, "The history", *others)
+    took_s = await _until_new(
+        fault, wanted, copy.entry_versions, "The history", *others, more_s=more_s
+    )
     took_s += await _until_new(
         fault, wanted, copy.account_versions, "The index of accounts", *others
     )
@@ -154,6 +161,7 @@ async def _until_new(
     look: Callable[[], Awaitable[dict[str, int]]],
     who: str,
     *parts: str,
+    more_s: float = 0.0,
 ) -> float:
     behind: list[str] = ["it gave no answer"]
 
@@ -169,7 +177,7 @@ async def _until_new(
 
     return await fault.wounds.until(
         is_new,
-        within_s=FOLLOWED_S * SLACK,
+        within_s=FOLLOWED_S * SLACK + more_s,
         resting_on=fault.resting_on("postgres", "kafka", "relay", *parts),
         failure=lambda: f"{who} did not follow: {', '.join(behind[:_NAMED])}.",
     )
