@@ -208,6 +208,14 @@ def test_an_outcome_takes_the_place_of_the_one_before(tmp_path):
     assert "| **C6** (1) |" in rows[1]
 
 
+def test_the_table_that_is_kept_is_made_of_the_outcomes_that_are_kept():
+    kept = results.read(results.FOLDER / "mutants.json")
+
+    assert (results.FOLDER / "mutants.md").read_text() == results.table(kept)
+    assert {one.mutant for one in kept} == {results.CONTROL, *MUTANTS}
+    assert [one.mutant for one in kept if not one.is_as_it_should_be] == []
+
+
 def test_the_clients_are_started_with_their_mistake():
     assert run.launches(MUTANTS["M13"]) == {}
     assert run.launches(MUTANTS["M3"]) == {
