@@ -34,8 +34,8 @@ class RoundFigures(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         round: From 1 on; the rounds of one number follow each other.
         per_second: Of the axis' unit.
-        processor_us: What all that was measured needed of processors for one, servers that take
-            part in it included, the load driver not.
+        processor_us: What the measured processes needed of processors for one: command API and
+            PostgreSQL together, or the relay, or the workers.
         p50_ms, p99_ms: Latency; nothing where a backlog was measured.
         troubles: What did not succeed, by what it was.
     """

@@ -157,7 +157,7 @@ def _notes(kept: Sequence[Kept]) -> Iterator[str]:
         machine = report.machine
         yield (
             f"{names}: {machine['processors']} x {machine['processor']}, {began[:10]}, commit "
-            f"{report.commit}, {report.settings['rounds']} rounds, load average "
+            f"{report.commit}, rounds: {report.settings['rounds']}, load average "
             f"{report.load_average} at the start"
             + (" (the machine did other work meanwhile)" if _was_busy(report) else "")
         )

@@ -26,8 +26,10 @@ from chronos.bench.stages.town import TownPlan, rows_of
 from chronos.bench.table import tables
 from chronos.cli.bench import command
 from chronos.clock import SystemClock
+from chronos.home import code_folder
 from chronos.settings import Settings
 
+RESULTS = code_folder() / "tests" / "results"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -189,6 +191,20 @@ def test_the_table_says_how_many_times_the_first_point_another_one_is(tmp_path):
         "| relay | 1 | 1,000 events | 1.00 |  | 500 µs |",
         "| relay | 2 | 1,500 events | 1.50 |  | 500 µs |",
     ]
+
+
+def test_the_picture_in_the_repository_is_that_of_the_kept_reports(tmp_path):
+    files = [str(file) for file in sorted(RESULTS.glob("growth*.json"))]
+
+    done = CliRunner().invoke(command, ["plot", *files, "--to", str(tmp_path / "made.svg")])
+
+    assert done.exit_code == 0, done.output
+    made = (tmp_path / "made.svg").read_text(encoding="utf-8")
+    assert made == (RESULTS / "growth.svg").read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_the_picture():
+    assert "(tests/results/growth.svg)" in (code_folder() / "README.md").read_text()
 
 
 def test_numbers_of_points_must_ascend():
