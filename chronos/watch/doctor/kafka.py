@@ -49,11 +49,15 @@ def _count(topic: Topic, there: TopicCondition, wanted: int) -> Finding:
     setting = "CHRONOS_PARTITIONS" if topic.is_by_account else "CHRONOS_RELAY_SHARDS"
     if there.partitions == wanted:
         return ok(Code.TOPIC_PARTITIONS, topic.name, f"{topic.name} has {wanted} partitions")
+    harm = (
+        "events of one account would lie in two of them, and their order is lost"
+        if topic.is_by_account
+        else "each shard of the outbox needs one, by which Kafka says who relays it"
+    )
     return error(
         Code.TOPIC_PARTITIONS,
         topic.name,
-        f"{topic.name} has {there.partitions} partitions, not {wanted}: events of one account "
-        "would lie in two of them, and their order is lost",
+        f"{topic.name} has {there.partitions} partitions, not {wanted}: {harm}",
         f"If the topic is right, set {setting}={there.partitions} everywhere; if it was "
         "changed, stop the workers and run `chronos rebuild kafka`.",
     )

@@ -158,6 +158,17 @@ def test_another_count_of_partitions_is_an_error_with_both_numbers():
     assert "CHRONOS_PARTITIONS=5" in wrong.action
 
 
+def test_another_count_of_shards_is_said_to_be_one_of_relays():
+    found = judge_kafka(kafka(), NAMES, partitions=PARTITIONS, relay_shards=SHARDS + 1)
+    wrong = the_only_fault(found)
+
+    assert (wrong.code, wrong.about) == (Code.TOPIC_PARTITIONS, NAMES.relay_control)
+    assert f"has {SHARDS} partitions, not {SHARDS + 1}" in wrong.sentence
+    assert "account" not in wrong.sentence
+    assert "shard" in wrong.sentence
+    assert f"CHRONOS_RELAY_SHARDS={SHARDS}" in wrong.action
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("cleanup.policy", "compact"), ("retention.ms", "604800000")]
 )
