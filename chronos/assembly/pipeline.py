@@ -262,6 +262,7 @@ def _addresses(crew: Crew, servers: Servers, api_key: str) -> Addresses:
             dead_letters=names.dead_letters,
         ),
         partitions=crew.settings.partitions,
+        relay_shards=crew.settings.relay_shards,
         pids={},
     )
 

@@ -165,7 +165,7 @@ def from_addresses(addresses: Addresses, settings: Settings, *, data: Path | Non
         redis_url=addresses.redis,
         elasticsearch_url=addresses.elasticsearch,
         partitions=addresses.partitions,
-        relay_shards=settings.relay_shards,
+        relay_shards=addresses.relay_shards or settings.relay_shards,
         other_queries=tuple(_other_queries(addresses)),
         grpc=addresses.grpc,
         pids=addresses.pids,

@@ -45,6 +45,8 @@ class Addresses:
     api_key: str = field(repr=False)
     topics: TopicNames
     partitions: int
+    relay_shards: int = 0
+    """0: an older release wrote the file, and did not tell."""
     pids: Mapping[str, int]
 
     def write(self, path: Path) -> None:

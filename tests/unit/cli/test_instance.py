@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 
 from chronos.cli.instance import find_place
+from tests.unit.embedded.test_addresses import ADDRESSES
 
 
 @pytest.fixture
@@ -43,3 +47,18 @@ def test_every_balances_worker_and_api_process_is_looked_at(by_address):
         ("mirror", "http://workers:6166"),
     ]
     assert place.queries == tuple(f"http://workers:{port}" for port in (6066, 6067, 6068))
+
+
+def test_an_instance_has_its_own_count_of_shards_whatever_is_set_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHRONOS_RELAY_SHARDS", "3")
+    path = tmp_path / "run" / "addresses.json"
+    path.parent.mkdir()
+
+    dataclasses.replace(ADDRESSES, pids={}).write(path)
+    own = find_place(tmp_path, ()).relay_shards
+    older = {k: v for k, v in json.loads(path.read_text()).items() if k != "relay_shards"}
+    path.write_text(json.dumps(older))
+
+    assert own == ADDRESSES.relay_shards == 4
+    # A file of an older release does not tell it.
+    assert find_place(tmp_path, ()).relay_shards == 3

@@ -20,6 +20,7 @@ ADDRESSES = Addresses(
     api_key="chk_id_secret",
     topics=TopicNames(events="e", rejections="r", dead_letters="d"),
     partitions=8,
+    relay_shards=4,
     pids={"api": 7, "balances-2": 8},
 )
 
@@ -37,7 +38,7 @@ def test_the_file_has_exactly_the_keys_that_tools_rely_on(tmp_path):
     written = json.loads((tmp_path / "addresses.json").read_text())
     assert set(written) == {
         "api", "query", "grpc", "metrics", "postgres", "kafka", "redis", "elasticsearch",
-        "api_key", "topics", "partitions", "pids",
+        "api_key", "topics", "partitions", "relay_shards", "pids",
     }  # fmt: skip
     assert set(written["topics"]) == {"events", "rejections", "dead_letters"}
 
