@@ -5,8 +5,9 @@ A report is one flat JSON object: the fields of `Report`, then the figures of it
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,13 @@ class Start:
 def write_report(report: Report, file: Path) -> None:
     """Writes a report as JSON for people and programs."""
     file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+
+
+def kept_reports(files: Iterable[Path]) -> list[Mapping[str, Any]]:
+    """Reads what is kept, in the order of the names; what is no object is no report.
+
+    Args:
+        files: JSON, in any order.
+    """
+    read = [json.loads(file.read_bytes()) for file in sorted(files)]
+    return [one for one in read if isinstance(one, dict)]

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from chronos.bench.growth.figures import kept_axes
+from chronos.bench.report import kept_reports
 
 USUAL_ACCOUNTS: Final = 1_000
 _BEGIN, _END = "<!-- bench: {name} -->", "<!-- end of bench -->"
@@ -26,7 +26,7 @@ def tables(files: Iterable[Path]) -> dict[str, str]:
     Args:
         files: Kept reports, in any order.
     """
-    reports = [json.loads(file.read_bytes()) for file in sorted(files)]
+    reports = kept_reports(files)
     return {name: text for name, make in _TABLES.items() if (text := make(reports))}
 
 

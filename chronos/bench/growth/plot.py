@@ -6,7 +6,6 @@ a dark one: so it brings its own paper, and colours for both.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import textwrap
@@ -16,7 +15,7 @@ from typing import Final, NamedTuple
 
 from chronos.api.docs.markup import Html, join, raw, tag
 from chronos.bench.growth.figures import Axis, Kept, PointFigures, kept_axes
-from chronos.bench.report import BenchFault, Report
+from chronos.bench.report import BenchFault, Report, kept_reports
 from chronos.drawing.axes import Linear, Scale, number_text
 from chronos.drawing.shapes import LETTER, box, rule, text
 
@@ -105,7 +104,7 @@ def plot(files: Iterable[Path]) -> str:
     Raises:
         BenchFault: No report is of a sweep.
     """
-    kept = kept_axes(json.loads(file.read_bytes()) for file in sorted(files))
+    kept = kept_axes(kept_reports(files))
     if not kept:
         raise BenchFault(
             "None of these is a report of `chronos bench growth`: there is nothing to draw."

@@ -50,7 +50,7 @@ def test_single_transfers_come_before_batches_and_reads(tmp_path):
 
 
 def test_reports_of_another_form_are_passed_over(tmp_path):
-    assert tables(kept(tmp_path, one={"what": "a fault run"})) == {}
+    assert tables(kept(tmp_path, one={"what": "a fault run"}, two=[{"mutant": "one"}])) == {}
 
 
 def test_the_tables_in_the_readme_are_those_of_the_kept_reports():
