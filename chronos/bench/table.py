@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from chronos.bench.growth.figures import kept_axes
 from chronos.bench.report import kept_reports
+from chronos.bench.stage_rows import stage_rows
 
 USUAL_ACCOUNTS: Final = 1_000
 _BEGIN, _END = "<!-- bench: {name} -->", "<!-- end of bench -->"
@@ -105,6 +106,10 @@ def _rebuild(reports: list[Report]) -> str:
     return ""
 
 
+def _stages(reports: list[Report]) -> str:
+    return _markdown(("stage", "found", "with"), list(stage_rows(reports)))
+
+
 def _growth(reports: list[Report]) -> str:
     header = ("grows", "to", "a second", "of the first", "p99", "processor for one")
     rows = []
@@ -136,4 +141,5 @@ _TABLES: Final[Mapping[str, Callable[[list[Report]], str]]] = {
     "history": _history,
     "rebuild": _rebuild,
     "growth": _growth,
+    "stages": _stages,
 }
