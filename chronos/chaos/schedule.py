@@ -55,11 +55,12 @@ def faults_needed(profile: Profile, *, planned: int, is_narrowed: bool) -> int:
     """Tells how many faults make a run count.
 
     A run that was narrowed to a few kinds has no room for as many as a whole one: everything
-    that is lost is lost once. It needs half of what was planned, and at least one.
+    that is lost is lost once, and two kinds that hurt the same few things wait for each other.
+    It needs a third of what was planned, and at least one.
     """
     if not is_narrowed:
         return profile.faults_min
-    return max(1, min(profile.faults_min, math.ceil(planned / 2)))
+    return max(1, min(profile.faults_min, math.ceil(planned / 3)))
 
 
 def plan(faults: Iterable[Fault], profile: Profile, *, seed: int) -> tuple[Planned, ...]:

@@ -86,7 +86,7 @@ async def test_a_run_that_falls_over_is_told_in_its_report(stage, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("only", "needed"), [((), 12), (("T14",), 1), (("T12",), 1), (("T0", "T14"), 4)]
+    ("only", "needed"), [((), 12), (("T14",), 1), (("T12",), 1), (("T0", "T14"), 3)]
 )
 async def test_a_narrowed_run_needs_as_many_faults_as_it_can_have(
     stage, tmp_path, monkeypatch, only, needed
