@@ -43,13 +43,18 @@ _LOCK_WAIT = f"SET LOCAL lock_timeout = {_LOCK_WAIT_MS}"
 # Waits for open writers of this table, briefly; keeps the relay's readers out meanwhile.
 _LOCK_TABLE = "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
 _IS_PUBLISHED = """
-SELECT NOT EXISTS (
-  SELECT
-  FROM {table} AS o
-  LEFT JOIN relay_checkpoints AS c ON c.shard = o.shard
-  WHERE c.shard IS NULL OR NOT pg_visible_in_snapshot(o.xid, c.snapshot::pg_snapshot)
-)
+SELECT
+  NOT EXISTS (
+    SELECT
+    FROM {table} AS o
+    LEFT JOIN relay_checkpoints AS c ON c.shard = o.shard
+    WHERE
+      o.xid >= $1::text::xid8
+      AND (c.shard IS NULL OR NOT pg_visible_in_snapshot(o.xid, c.snapshot::pg_snapshot))
+  ) AS is_published,
+  pg_snapshot_xmin(pg_current_snapshot())::text AS seen_below
 """
+_EVERY_XID = "0"
 _TRUNCATE = "TRUNCATE {table}"
 
 
@@ -114,23 +119,27 @@ async def _first_empty(connection: asyncpg.Connection, *, after: int) -> int | N
 async def _truncate_if_published(connection: asyncpg.Connection, table: str) -> int:
     if await connection.fetchval(_IS_EMPTY.format(table=table)):
         return 0
-    # Asked twice: without the lock, to disturb nobody for nothing; with it, to be sure.
-    if not await connection.fetchval(_IS_PUBLISHED.format(table=table)):
+    # Asked twice: without the lock, to disturb nobody for nothing; with it, to be sure. Then
+    # only of rows that the first look may not have seen: it read every row of a table that may
+    # be as long as an outage, and under the lock no reader of the relay gets on.
+    seen = await connection.fetchrow(_IS_PUBLISHED.format(table=table), _EVERY_XID)
+    if not seen["is_published"]:
         return 0
     try:
         with translated():
-            return await _truncate(connection, table)
+            return await _truncate(connection, table, seen["seen_below"])
     except DeadlineExceeded:
         return 0  # somebody still writes it
 
 
-async def _truncate(connection: asyncpg.Connection, table: str) -> int:
+async def _truncate(connection: asyncpg.Connection, table: str, seen_below: str) -> int:
     async with connection.transaction():
         if not await connection.fetchval(_TRY_TURN, LOCK_CLASS, _ROTATION_LOCK):
             return 0
         await connection.execute(_LOCK_WAIT)
         await connection.execute(_LOCK_TABLE.format(table=table))
-        if not await connection.fetchval(_IS_PUBLISHED.format(table=table)):
+        later = await connection.fetchrow(_IS_PUBLISHED.format(table=table), seen_below)
+        if not later["is_published"]:
             return 0
         await connection.execute(_TRUNCATE.format(table=table))
     return 1

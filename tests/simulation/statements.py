@@ -111,7 +111,9 @@ class Statements:
             append_to(number): lambda s, *parts: self._append(s, number, *parts),
             rotation._IS_EMPTY.format(table=name): lambda _: [(not rows,)],
             rotation._HAS_ROWS.format(table=name): lambda _, count: [(len(rows) >= count,)],
-            rotation._IS_PUBLISHED.format(table=name): lambda _: [(self._is_published(rows),)],
+            rotation._IS_PUBLISHED.format(table=name): lambda _, xid: self._published(
+                rows, xid
+            ),
             rotation._LOCK_TABLE.format(table=name): lambda s: self._lock_table(s, number),
             rotation._TRUNCATE.format(table=name): lambda s: self._truncate(s, number),
         }
@@ -398,9 +400,11 @@ class Statements:
             found.append((name, 8192, len(rows), [value for value in oldest if value]))
         return found
 
-    def _is_published(self, rows: list[Stored]) -> bool:
+    def _published(self, rows: list[Stored], from_xid: str) -> list[Any]:
         checkpoints = self._postgres.checkpoints
-        return all(sees(checkpoints[one.shard].snapshot, one.xid) for one in rows)
+        asked = [one for one in rows if one.xid >= int(from_xid)]
+        is_published = all(sees(checkpoints[one.shard].snapshot, one.xid) for one in asked)
+        return [{"is_published": is_published, "seen_below": str(self._postgres.snapshot()[0])}]
 
     async def _lock_table(self, session: Session, number: int) -> str:
         try:
