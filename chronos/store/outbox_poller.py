@@ -1,6 +1,6 @@
 """One watcher of the database's snapshot for all shards of a process.
 
-A watcher per shard would spend a core on asking. While transactions commit it asks every 10
+A watcher per shard would spend a core on asking. While transactions commit it asks every 5
 ms; after that ever more seldom, down to every 20 ms. An unchanged snapshot means that there
 is nothing to read. A changed one may still bring no row: another table was written, or a
 checkpoint was.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from chronos.store.outbox_cursor import Snapshot
 
-BUSY_PAUSE_S: Final = 0.010
+BUSY_PAUSE_S: Final = 0.005
 IDLE_PAUSE_S: Final = 0.020
 _GROWTH: Final = 1.25
 _RETRY_S: Final = 0.5
