@@ -99,6 +99,7 @@ def test_a_key_is_kept_in_a_file_of_its_owner_and_made_once(make, path, valid):
         ("x" * 5000, "holds no API key"),
         (new_key(SECRET.encode()).text, "which this database does not know"),
     ],
+    ids=["empty", "no key", "long", "unknown key"],
 )
 def test_a_file_with_something_else_is_refused_and_left(run, path, valid, text, why):
     path.write_text(text)
