@@ -13,12 +13,17 @@ from chronos.home import code_folder
 def machine_facts() -> dict[str, str | int]:
     """Gives processors, memory, system and Python of this machine."""
     return {
-        "processors": len(os.sched_getaffinity(0)),
+        "processors": processors(),
         "processor": _processor(),
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
+
+
+def processors() -> int:
+    """Tells how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def commit() -> str:

@@ -17,6 +17,8 @@ from chronos.bench.answers import Judge, batch_judge, judge_transfer, read_judge
 from chronos.bench.report import BenchFault
 from chronos.bench.skew import Skew, pairs
 
+USUAL_ACCOUNTS = 1_000
+"""That take part where nothing else is said."""
 AMOUNT_LOW, AMOUNT_HIGH = 100, 999
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from chronos.bench.growth.figures import kept_axes
+from chronos.bench.load import USUAL_ACCOUNTS
 from chronos.bench.report import kept_reports
 from chronos.bench.stage_rows import stage_rows
 
-USUAL_ACCOUNTS: Final = 1_000
 _BEGIN, _END = "<!-- bench: {name} -->", "<!-- end of bench -->"
 _BLOCK = re.compile(r"<!-- bench: (\w+) -->\n(.*?)<!-- end of bench -->", re.DOTALL)
 

@@ -8,7 +8,6 @@ behind the command API are in `bench_stages.py`, the sweep and what is made of k
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from chronos.assembly.measured_on import processors
 from chronos.assembly.servers_only import servers_on
 from chronos.audit.fill_from_topic import Source
 from chronos.bench.balance import BalancePlan, Origin, measure_balance
@@ -38,7 +38,7 @@ _R = TypeVar("_R")
 
 _LOAD = ("seconds", "warm_up_s", "connections", "rate", "accounts", "skew", "rounds")
 
-_PROCESSES = min(2, len(os.sched_getaffinity(0)))
+_PROCESSES = min(2, processors())
 _writer_lanes = click.option(
     "--writer-lanes",
     default=1,

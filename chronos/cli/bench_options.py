@@ -12,9 +12,11 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from chronos.bench.load import USUAL_ACCOUNTS
 from chronos.bench.report import Report, write_report
 from chronos.bench.skew import ZIPF_EXPONENT, Skew
 from chronos.cli.show import print_fields
+from chronos.embedded.ports import API_PROCESSES_MAX
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -43,7 +45,7 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "accounts": {
         "type": click.IntRange(2, 1_000_000),
-        "default": 1_000,
+        "default": USUAL_ACCOUNTS,
         "help": "Accounts that take part.",
     },
     "events": {
@@ -58,7 +60,7 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "api_processes": {
         "names": ("--api-processes",),
-        "type": click.IntRange(1, 60),
+        "type": click.IntRange(1, API_PROCESSES_MAX),
         "default": 1,
         "help": "Of the command endpoint that is started.",
     },

@@ -10,7 +10,6 @@ plan on standard input, a figure on standard output.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from chronos.assembly.measured_on import processors
 from chronos.bench.report import BenchFault
 from chronos.bench.stages.town import Say, Town, TownPlan, fill_town, put_town
 from chronos.embedded.together import together
@@ -67,11 +67,6 @@ async def fill_journal(dsn: str, plan: TownPlan, *, say: Say) -> Town:
     names = tuple(name for one in plans for name in one.names)
     funded = tuple(name for one in plans for name in one.names[: one.transfers])
     return Town(accounts=names, funded=funded, events=sum(events))
-
-
-def processors() -> int:
-    """Tells how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def parts_of(plan: TownPlan, *, processes: int) -> list[TownPlan]:

@@ -23,7 +23,6 @@ from chronos.embedded.report import Report as News
 from chronos.store.bulk import make_database
 from chronos.stream.topics import ensure_topics
 
-USUAL_ACCOUNTS: Final = 1_000
 EVENTS_PER_ACCOUNT: Final = 3
 """Its opening, and one transfer that brings it its funds."""
 

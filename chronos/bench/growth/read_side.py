@@ -21,7 +21,8 @@ from typing import Final, NamedTuple
 
 from chronos.assembly.processes import Crew, url
 from chronos.bench.growth.figures import Axis, RoundFigures
-from chronos.bench.growth.ground import USUAL_ACCOUNTS, Ground, Opened, made_world
+from chronos.bench.growth.ground import Ground, Opened, made_world
+from chronos.bench.load import USUAL_ACCOUNTS
 from chronos.bench.report import BenchFault
 from chronos.bench.stack import Parts, Stand
 from chronos.bench.stages.stage import counted, until

@@ -22,7 +22,8 @@ from chronos.bench.growth.figures import (
     RoundFigures,
     axis_figures,
 )
-from chronos.bench.growth.ground import USUAL_ACCOUNTS, Ground, GrowthPlan, OpenAxis, turns
+from chronos.bench.growth.ground import Ground, GrowthPlan, OpenAxis, turns
+from chronos.bench.load import USUAL_ACCOUNTS
 from chronos.bench.report import Start
 
 _AXES: Final[Mapping[Axis, OpenAxis]] = {

@@ -15,12 +15,12 @@ from typing import Final
 from chronos.bench.growth.figures import Axis, RoundFigures
 from chronos.bench.growth.ground import (
     EVENTS_PER_ACCOUNT,
-    USUAL_ACCOUNTS,
     Ground,
     Opened,
     Writing,
     open_writing,
 )
+from chronos.bench.load import USUAL_ACCOUNTS
 from chronos.bench.stack import Parts
 
 _EVENTS_OF_AN_ACCOUNT_MIN: Final = 4

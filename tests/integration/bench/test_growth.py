@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,10 +10,8 @@ from chronos.audit.verify import verify
 from chronos.bench.growth import filling
 from chronos.bench.stages.town import TownPlan
 from chronos.clock import SystemClock
+from tests.integration.bench.commands import bench
 
-ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = "from chronos.cli.main import main; main()"
-DEADLINE_S = 600
 SHORT = ("--rounds", "1", "--seconds", "1", "--warm-up", "0.5", "--connections", "8")
 SWEEPS = {
     "write side": (
@@ -38,7 +32,7 @@ def test_axes_are_measured_one_after_the_other_into_one_report(name, tmp_path):
     axes, points, expected = SWEEPS[name]
     file = tmp_path / "report.json"
 
-    run("growth", *axes, *points, *SHORT, "--json", str(file))
+    bench("growth", *axes, *points, *SHORT, "--json", str(file))
 
     report = json.loads(file.read_text())
     assert report["bench"] == "growth"
@@ -48,23 +42,9 @@ def test_axes_are_measured_one_after_the_other_into_one_report(name, tmp_path):
     for axis in report["axes"]:
         assert all(one["per_second"] > 0 < one["processor_us"] for one in axis["points"])
 
-    run("plot", str(file), "--to", str(tmp_path / "growth.svg"))
+    bench("plot", str(file), "--to", str(tmp_path / "growth.svg"))
 
     assert (tmp_path / "growth.svg").read_text().startswith("<svg")
-
-
-def run(*words: str) -> None:
-    plain = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "bench", *words],
-        cwd=ROOT,
-        env=plain,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 async def test_a_journal_that_several_processes_filled_is_proved(database, monkeypatch):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from chronos.bench.stack import Parts, started_side
 from chronos.embedded.report import Silence
 from tests.databases import made_database
 from tests.integration.api.running import make_key, running_api
+from tests.integration.bench.commands import bench, run_bench
 
 DEADLINE_S = 240
 SHORT = ("--seconds", "1", "--warm-up", "0.2", "--accounts", "20")
@@ -24,23 +23,9 @@ HEAD = {
 }  # fmt: skip
 
 
-def bench(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Runs `chronos bench` as a person would."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}
-    return subprocess.run(
-        [sys.executable, "-m", "chronos", "bench", *words],
-        env=inherited | variables,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-
-
 def measured(file: Path, *words: str, **variables: str) -> dict[str, Any]:
     """Runs a bench that is to succeed, and gives its report."""
-    done = bench(*words, "--json", str(file), **variables)
-    assert done.returncode == 0, done.stderr + done.stdout
+    bench(*words, "--json", str(file), deadline_s=DEADLINE_S, **variables)
     report = json.loads(file.read_bytes())
     assert set(report) > HEAD
     assert report["bench"] == words[0]
@@ -114,7 +99,8 @@ def test_balances_from_the_journal(tmp_path, door):
 
 def test_a_key_that_nobody_holds_is_said_in_one_sentence(door):
     api, variables = door
-    done = bench("transfers", *SHORT, "--api", api, **(variables | {"CHRONOS_API_KEY": "none"}))
+    wrong = variables | {"CHRONOS_API_KEY": "none"}
+    done = run_bench("transfers", *SHORT, "--api", api, deadline_s=DEADLINE_S, **wrong)
 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

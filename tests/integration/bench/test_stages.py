@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = "from chronos.cli.main import main; main()"
-DEADLINE_S = 600
+from tests.integration.bench.commands import bench
+
 COMMANDS = {
     "relay": ("--rows", "3000", "--accounts", "20", "--rate", "50"),
     "mirror": ("--events", "12000", "--accounts", "20"),
@@ -37,17 +33,7 @@ def test_a_stage_is_measured_and_says_on_what(name, tmp_path):
 
 def measure(name: str, file: Path) -> dict:
     words = (*COMMANDS[name], *(SHORT if name in LOADS else ()))
-    plain = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "bench", name, *words, "--json", str(file)],
-        cwd=ROOT,
-        env=plain,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    bench(name, *words, "--json", str(file))
     return json.loads(file.read_text())
 
 
