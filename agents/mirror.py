@@ -15,14 +15,14 @@ that everything was read. So before an agent consumes, and after each failure, i
 its index was ever filled; if not, it reads its topic from the beginning, on the side, and notes
 in the index that it did.
 
-Bounds: a batch by `batch_events_max`, a request by `chronos.mirror.bulk`; one batch of each
-agent is under way at a time.
+Bounds: a batch by `BATCH_FACTOR` times `batch_events_max`, a request by `chronos.mirror.bulk`;
+one batch of each agent is under way at a time.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -33,18 +33,16 @@ from mode import CrashingSupervisor
 from chronos.clock import Clock
 from chronos.errors import InvariantBroken, Unavailable
 from chronos.mirror.accounts import AccountIndex
-from chronos.mirror.bulk import BulkOutcome
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import Entry, EntryIndex
 from chronos.mirror.entry_gaps import EntryGaps
 from chronos.mirror.entry_records import entry_of_account, entry_of_record
 from chronos.mirror.indices import is_filled, mark_filled
-from chronos.stream.app import ChronosApp
+from chronos.mirror.outcomes import Outcomes
+from chronos.stream.app import FETCHES_PER_BATCH, ChronosApp
 from chronos.stream.consume import Consumption, Foreign, GivenUp, consume, until_answered
 from chronos.stream.pages import Readable
 from chronos.stream.topic_reader import TopicRecord, open_topic
-from chronos.telemetry.balances_metrics import COMMIT_TO_TABLE_SECONDS
-from chronos.telemetry.mirror_metrics import MIRROR_BULK_SECONDS, MIRROR_DOCUMENTS
 from chronos.wire.balance import Balance, decode_balance
 from chronos.wire.record import RecordHead, read_head
 
@@ -53,6 +51,9 @@ ACCOUNTS_NAME = "mirror-accounts"
 # A search shows a document half a second after it was written: a fuller batch delays nobody,
 # and one request for 700 documents costs little more than one for 150.
 BATCH_WAIT_S = 0.1
+# Two lanes of two requests: the longer a batch, the smaller the share of the time in which one
+# lane has ended and the next batch is not read yet. And of more balances fewer are written.
+BATCH_FACTOR = 4
 
 log = structlog.get_logger("agents.mirror")
 
@@ -94,6 +95,7 @@ def register(
         journal: Where events are read that the topic left out or whose bytes cannot be read.
         clock: Tells the age of what is mirrored.
     """
+    app.fetch_pause_s = _batch_wait_s(app) / FETCHES_PER_BATCH
     entries = EntriesAgent(
         mirror.entries,
         journal=journal,
@@ -202,7 +204,7 @@ class EntriesAgent:
         self._index = index
         self._journal = journal
         self._gaps = EntryGaps(index, self._events_of, tell=tell)
-        self._out = _Outcomes("entries", clock)
+        self._out = Outcomes("entries", clock)
 
     def decode(self, record: Readable) -> Entry:
         """Reads a record.
@@ -264,7 +266,7 @@ class AccountsAgent:
 
     def __init__(self, index: AccountIndex, *, clock: Clock):
         self._index = index
-        self._out = _Outcomes("accounts", clock)
+        self._out = Outcomes("accounts", clock)
 
     def decode(self, record: Readable) -> Balance | None:
         """Reads a record; None for a tombstone, which says nothing: no account is deleted.
@@ -324,32 +326,6 @@ class AccountsAgent:
         """Has nothing to forget: a newer version is taken whatever came before."""
 
 
-class _Outcomes:
-    """Counts and times what becomes of the records of one index."""
-
-    def __init__(self, index: str, clock: Clock):
-        self._index = index
-        self._clock = clock
-        self._seconds = MIRROR_BULK_SECONDS.labels(index)
-        self._age = COMMIT_TO_TABLE_SECONDS.labels(index)
-
-    async def send(
-        self, write: Callable[[], Awaitable[BulkOutcome]], recorded_at: datetime
-    ) -> None:
-        """Writes once; `recorded_at` is of the newest record in the batch."""
-        started_s = self._clock.monotonic_s()
-        outcome = await write()
-        self.count("applied", outcome.applied)
-        self.count("already_applied", outcome.already_applied)
-        self._seconds.observe(self._clock.monotonic_s() - started_s)
-        age = self._clock.now() - recorded_at
-        self._age.observe(max(0.0, age.total_seconds()))
-
-    def count(self, outcome: str, records: int) -> None:
-        """Counts records by what became of them."""
-        MIRROR_DOCUMENTS.labels(self._index, outcome).inc(records)
-
-
 async def _read(agent: Agent, record: TopicRecord) -> Any:
     try:
         return agent.decode(record)
@@ -363,8 +339,8 @@ def _add_agent(app: ChronosApp, agent: Agent, source: Source) -> None:
         decode=agent.decode,
         repair=agent.repair,
         step=lambda batch: source.step(agent, [taken.item for taken in batch]),
-        batch_events_max=app.settings.batch_events_max,
-        batch_wait_s=max(app.settings.batch_wait_ms / 1000, BATCH_WAIT_S),
+        batch_events_max=app.settings.batch_events_max * BATCH_FACTOR,
+        batch_wait_s=_batch_wait_s(app),
     )
 
     async def run(stream: Any) -> None:
@@ -382,6 +358,10 @@ def _add_agent(app: ChronosApp, agent: Agent, source: Source) -> None:
         concurrency=1,
         supervisor_strategy=CrashingSupervisor,
     )(run)
+
+
+def _batch_wait_s(app: ChronosApp) -> float:
+    return max(app.settings.batch_wait_ms / 1000, BATCH_WAIT_S)
 
 
 def _head(record: Readable) -> RecordHead:

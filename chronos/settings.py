@@ -180,10 +180,14 @@ class Settings:
         high=60,
     )
     batch_events_max: int = _setting(
-        1000, "events a worker takes at once", unit="events", low=1, high=10_000
+        1000,
+        "events a worker takes at once; the mirror worker takes four times as many",
+        unit="events",
+        low=1,
+        high=10_000,
     )
     batch_wait_ms: int = _setting(
-        20, "longest wait of a worker for a fuller batch", unit="ms", low=1, high=1000
+        20, "shortest time between two small batches of a worker", unit="ms", low=1, high=1000
     )
     stuck_after_s: int = _setting(
         120,

@@ -12,9 +12,7 @@ killed goes on where it was, in whichever phase; old indices are kept until they
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from typing import Final
 
 from chronos.audit.copies import ElasticsearchCopy
 from chronos.audit.fill_from_topic import Topic, fill_from_topic
@@ -41,9 +39,6 @@ from chronos.store.journal_pages import (
 )
 from chronos.wire.balance import Balance
 from chronos.wire.topics import Names
-
-REQUESTS_AT_ONCE: Final = 2
-"""One request is indexed by one thread; a machine has two processors or more."""
 
 
 async def rebuild_elasticsearch(
@@ -98,7 +93,7 @@ async def _rebuild(
         facts = {"went_on": False} | await _fill_and_prove(dsn, mirror, tally, names, topic)
         facts["kept"] = await generations.switch()
     async with open_pages(dsn) as pages:
-        current = _Indices(mirror.entries, mirror.accounts, requests=1)
+        current = _Indices(mirror.entries, mirror.accounts)
         await bring_up_all(current, pages, tally, phase="catching up")
     for alias in (names.entries_alias, names.accounts_alias):
         await mark_filled(mirror.client, alias)
@@ -110,7 +105,7 @@ async def _fill_and_prove(
 ) -> dict[str, object]:
     entries = EntryIndex(mirror.client, next_alias(names.entries_alias))
     accounts = AccountIndex(mirror.client, next_alias(names.accounts_alias))
-    shadow = _Indices(entries, accounts, requests=REQUESTS_AT_ONCE)
+    shadow = _Indices(entries, accounts)
     if topic is not None:
         await fill_from_topic(topic, shadow, tally)
     async with open_pages(dsn) as pages:
@@ -127,14 +122,9 @@ async def _fill_and_prove(
 
 
 class _Indices:
-    """Both indices of one generation as a shadow.
+    """Both indices of one generation as a shadow."""
 
-    Who reads an index relies on an account's older entries to be there before its newer ones.
-    So only one that nobody reads yet takes several requests at once.
-    """
-
-    def __init__(self, entries: EntryIndex, accounts: AccountIndex, *, requests: int) -> None:
-        self._requests = requests
+    def __init__(self, entries: EntryIndex, accounts: AccountIndex) -> None:
         self._entries = entries
         self._accounts = accounts
 
@@ -155,15 +145,7 @@ class _Indices:
 
     async def write(self, events: Sequence[JournalEvent], balances: Sequence[Balance]) -> None:
         """Adds the entries, then the balances that include them."""
-        size = max(1, -(-len(events) // self._requests))
-        parts = [events[start : start + size] for start in range(0, len(events), size)]
-        answers = await asyncio.gather(
-            *(self._entries.write_many([_entry(one) for one in part]) for part in parts),
-            return_exceptions=True,
-        )
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
+        await self._entries.write_many([_entry(event) for event in events])
         await self._accounts.write_many(balances)
 
     async def _whole_until(self, account_id: str, version: int) -> int:

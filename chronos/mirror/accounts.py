@@ -50,9 +50,7 @@ class AccountIndex:
             Unavailable: Not all were taken; writing all again is safe.
             InvariantBroken: One can never be taken.
         """
-        return await send_documents(
-            self._client, [_to_document(balance) for balance in balances], index=self._alias
-        )
+        return await send_documents(self._client, balances, _to_document, index=self._alias)
 
     async def page(
         self, query: AccountQuery, *, after_account: str | None, rows_max: int

@@ -28,8 +28,7 @@ MONEY_TYPES: tuple[str, ...] = tuple(
 _HEADS_PER_PAGE = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What the index needs to know of an event besides its bytes."""
 
     event_id: str
@@ -75,9 +74,7 @@ class EntryIndex:
             Unavailable: Not all were taken; writing all again is safe.
             InvariantBroken: One can never be taken.
         """
-        return await send_documents(
-            self._client, [_to_document(entry) for entry in entries], index=self._alias
-        )
+        return await send_documents(self._client, entries, _to_document, index=self._alias)
 
     async def page(
         self, query: EntryQuery, *, before_position: int | None, rows_max: int

@@ -39,6 +39,7 @@ from chronos.memory import settle_memory
 from chronos.stream.consume import GivenUp, until_answered
 from chronos.stream.liveness import Liveness, Works
 from chronos.stream.pages import PageSchema
+from chronos.stream.publisher import COMPRESSION
 from chronos.stream.recovery import BulkTableManager
 from chronos.stream.sensors import LightMonitor
 from chronos.stream.stall_watch import StallWatch
@@ -57,6 +58,8 @@ ROLES = ("relay", "balances", "mirror")
 PAGES_WAITING_MAX = 32
 _DAY_S = 86_400.0
 _LIVELOCK_REPORT_S = 3_600.0
+FETCHES_PER_BATCH = 2
+"""How often is fetched at most while a fuller batch is waited for: a record waits at both."""
 _log = structlog.get_logger(room="stream")
 
 
@@ -82,6 +85,8 @@ class ChronosApp(faust.App):
         self.liveness = Liveness(stuck_after_s=settings.stuck_after_s)
         self.batch_given_up = asyncio.Event()
         self.paged_topics: frozenset[str] = frozenset()
+        self.fetch_pause_s = settings.batch_wait_ms / 1000 / FETCHES_PER_BATCH
+        """Shortest time between two fetches of little."""
         self._resources: list[Resource] = [StallWatch(self), EventLoopWatch()]
         self._opened: list[Resource] = []
         self._farewells: list[Callable[[], None]] = []
@@ -252,7 +257,7 @@ def _broker_options(settings: Settings, role: str) -> Mapping[str, Any]:
         "consumer_group_instance_id": f"{role}-{settings.slot}-{web_port(settings, role)}",
         "processing_guarantee": "at_least_once",
         "producer_acks": -1,
-        "producer_compression_type": "lz4",
+        "producer_compression_type": COMPRESSION,
         "producer_linger": 0.005,
         "topic_disable_leader": True,
         "topic_partitions": settings.partitions,

@@ -2,8 +2,9 @@
 
 Phases of one batch: take the pages that are there, decode their records, step (table, Redis or
 Elasticsearch), then acknowledge all of it. Nothing is acknowledged before its effect is there,
-and never one page while an earlier one is open. `async for` over a stream and `take()`
-acknowledge what failed; this is why neither is used.
+and never one page while an earlier one is open. A stream acknowledges what it gave as soon as
+the next is asked for, also what failed; so it is told to acknowledge nothing, and the consumer
+counts no acknowledgement but ours (`chronos.stream.transport`).
 
 What happens to a record that is not plainly good:
 
@@ -14,14 +15,14 @@ What happens to a record that is not plainly good:
 - it is not ours: it goes to the dead letter topic with its bytes and headers, awaited.
 - anything else raises, the app crashes, and its process ends with the fault's exit code.
 
-Bounds: a batch holds at most `batch_events_max` records, or one page, and waits at most
-`batch_wait_s` for more pages. Steps run one after another (`concurrency=1`), so order holds
-within each partition.
+Bounds: a batch holds at most `batch_events_max` records, or one page, and as many wait behind
+it; a fuller one is waited for until `batch_wait_s` after the last was taken. Steps run one
+after another (`concurrency=1`), so order holds within each partition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -34,6 +35,7 @@ from faust.exceptions import ProducerSendError
 
 from chronos.errors import ChronosError, Unavailable
 from chronos.stream.pages import Record
+from chronos.stream.taking import pages_of
 from chronos.telemetry.span_shapes import process
 from chronos.telemetry.spans import working
 from chronos.telemetry.stream_metrics import (
@@ -52,7 +54,6 @@ from chronos.wire.headers import sampled_in
 if TYPE_CHECKING:
     from chronos.stream.app import ChronosApp
 
-PAGES_MAX = 16
 PAUSE_FIRST_S = 0.1
 PAUSE_MAX_S = 5.0
 KEY_KEPT_BYTES_MAX = 1_000
@@ -106,11 +107,12 @@ async def consume(app: ChronosApp, stream: Any, how: Consumption[T]) -> None:
     Raises:
         InvariantBroken: From the step or the repair; the process ends with exit code 70.
     """
-    manual = stream.noack()
     counted = _Counted(how.agent)
     try:
-        async for taken in manual.noack_take(PAGES_MAX, within=how.batch_wait_s):
-            for pages in _batches(taken, how.batch_events_max):
+        async with pages_of(
+            stream.noack(), records_max=how.batch_events_max, pace_s=how.batch_wait_s
+        ) as waiting:
+            while pages := await waiting.take():
                 started_s = monotonic()
                 records = [record for page in pages for record in page.value]
                 with _traced(app, records, how):
@@ -177,20 +179,6 @@ async def until_answered(app: ChronosApp, who: str, work: Callable[[], Awaitable
         if app.should_stop:
             raise GivenUp(f"{who} stops while a store is away.")
         pause_s = min(pause_s * 2, PAUSE_MAX_S)
-
-
-def _batches(taken: Sequence[Any], events_max: int) -> Iterator[list[Any]]:
-    """Parts pages, in order, into batches of at most so many records, or of one page."""
-    batch: list[Any] = []
-    records = 0
-    for page in taken:
-        if batch and records + len(page.value) > events_max:
-            yield batch
-            batch, records = [], 0
-        batch.append(page)
-        records += len(page.value)
-    if batch:
-        yield batch
 
 
 def _traced(app: ChronosApp, records: Sequence[Record], how: Consumption[T]) -> working:

@@ -23,6 +23,10 @@ from chronos.telemetry.span_shapes import send
 from chronos.telemetry.spans import current, working
 from chronos.wire.headers import decode_headers, sampled_in_packed
 
+COMPRESSION: Final = "snappy"
+"""Of 250 events it makes 0.35 in 0.35 us each. lz4 makes 0.30 of them in 4.8 us: aiokafka asks
+for its level 9, the slow kind, and has no setting for it. zstd makes 0.22 in 1.2 us, and takes
+twice as long as the others to be read, by every consumer."""
 BATCH_BYTES_MAX: Final = 900_000
 PAGE_DEADLINE_S: Final = 20.0
 _REQUEST_TIMEOUT_MS: Final = 10_000
@@ -157,7 +161,7 @@ class Publisher:
             enable_idempotence=True,
             acks="all",
             linger_ms=0,
-            compression_type="lz4",
+            compression_type=COMPRESSION,
             max_batch_size=BATCH_BYTES_MAX,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
         )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 _VERSION_DIGITS_MAX = 16
 _HASH_DIGITS = 64
 _EVENT_ID_CHARACTERS = 36
 
 
-@dataclass(frozen=True, slots=True)
-class RecordHead:
+class RecordHead(msgspec.Struct, frozen=True):
     """Which event a record carries: read before, and instead of, its bytes."""
 
     account_id: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import random
 from collections.abc import Awaitable, Callable
 from hashlib import sha1
@@ -120,7 +119,7 @@ def m8_documents_without_version(planting: Planting) -> None:
             if action["index"].pop("version_type", None) != "external":
                 raise TargetMoved("documents of accounts carry no external version")
             del action["index"]["version"]
-            return dataclasses.replace(document, action=msgspec.json.encode(action))
+            return msgspec.structs.replace(document, action=msgspec.json.encode(action))
 
         return unversioned
 

@@ -33,7 +33,8 @@ from chronos.wire.booking import AnyAttempt
 from chronos.wire.receipt import Receipt
 from chronos.wire.topics import Names
 from tests.builders import bookkeeper
-from tests.simulation.faust_app import Disk, SimApp, SimTable, Stopped
+from tests.simulation.faust_app import SimApp, Stopped
+from tests.simulation.faust_table import Disk, SimTable
 from tests.simulation.kafka import FakeKafka
 from tests.simulation.loop import Process
 from tests.simulation.postgres import FakePostgres

@@ -1,4 +1,4 @@
-"""What the product's agents see of Faust: an app, streams, a channel and the table's storage.
+"""What the product's agents see of Faust: an app, streams and a channel.
 
 A stream hands out what its group has assigned, partitions mixed as chance has it, and now and
 then a record twice, unreadable, or not at all (if a later one of its account shows the gap).
@@ -9,23 +9,22 @@ partitions finishes what it has in hand if it can.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
 from chronos.settings import Settings
 from chronos.stream.liveness import Liveness
 from chronos.stream.pages import PageOffsets
-from chronos.stream.publisher import Publisher
-from chronos.wire.balance import Balance
 from chronos.wire.topics import Names
-from tables.balances import BalancesTable, ChangelogRecord
-from tables.store import VersionedStore
 from tests.simulation.kafka import BEAT_S, SESSION_S, FakeKafka, Group, Record
 from tests.simulation.loop import Process, current
 from tests.simulation.world import World
+
+if TYPE_CHECKING:
+    from tests.simulation.faust_table import SimTable
 
 COMMIT_S = 1.0
 BUFFER_MAX = 100
@@ -33,6 +32,8 @@ WRITTEN_MS = 1_800_000_000_000
 """When a record was written, by Kafka's clock; nothing here rests on it."""
 _UNREADABLE = b"\xff\xfe"
 _DRAIN_S = 2.0
+_PAUSES_SHARE = 0.3
+_PAUSE_S_MAX = 0.2
 
 
 class Stopped(Exception):
@@ -196,23 +197,17 @@ class SimStream:
     def noack(self) -> SimStream:
         return self
 
-    def noack_take(self, most: int, *, within: float) -> SimStream:
-        self._most, self._within_s = most, within
-        return self
-
-    def __aiter__(self) -> SimStream:
-        return self
-
-    async def __anext__(self) -> list[Any]:
-        self._in_hand = []
-        while not self._buffer:
-            self._filled.clear()
-            await self._filled.wait()
-        if len(self._buffer) < self._most:
-            await asyncio.sleep(self._within_s)
-        most = 1 + int(self._chance.random() * self._most)
-        self._in_hand, self._buffer = self._buffer[:most], self._buffer[most:]
-        return self._in_hand or await self.__anext__()
+    async def events(self) -> AsyncIterator[Any]:
+        while True:
+            while not self._buffer:
+                self._filled.clear()
+                await self._filled.wait()
+            page = self._buffer.pop(0)
+            self._in_hand.append(page)
+            yield page
+            # So that now one page, now many wait for whoever takes them.
+            if self._chance.random() < _PAUSES_SHARE:
+                await asyncio.sleep(self._chance.random() * _PAUSE_S_MAX)
 
     # What stands for Faust's consumer.
 
@@ -279,7 +274,7 @@ class SimStream:
                 self._news = self._kafka.news()
                 await self._news
                 continue
-            if len(self._buffer) >= BUFFER_MAX:
+            if len(self._buffer) + len(self._in_hand) >= BUFFER_MAX:
                 await asyncio.sleep(0.05)
                 continue
             await self._kafka.network.travel()
@@ -302,8 +297,14 @@ class SimStream:
             tp=TP(self.topic, partition), offset=last - 1, acked=False, value=page
         )
         self._pages.hand_out(message)
-        event = SimpleNamespace(value=page, ack=lambda: self._pages.acknowledge(message))
+        event = SimpleNamespace(value=page)
+        event.ack = lambda: self._acknowledge(event, message)
         self._buffer.append(event)
+
+    def _acknowledge(self, event: Any, message: Any) -> None:
+        if event in self._in_hand:
+            self._in_hand.remove(event)
+        self._pages.acknowledge(message)
 
     def _record(self, log: Sequence[Record], partition: int, offset: int) -> Any:
         """One record as it comes out of the network; None for one that never does."""
@@ -340,93 +341,6 @@ class SimStream:
         return any(
             later.key == record.key and _version(later) > version for later in log[offset + 1 :]
         )
-
-
-class Database(dict[bytes, bytes]):
-    """One partition's database, with what is called of rocksdict's."""
-
-    def items(self, *, from_key: bytes) -> Any:  # type: ignore[override]
-        return [(key, self[key]) for key in sorted(self) if key >= from_key]
-
-    def write(self, batch: WriteBatch) -> None:
-        self.update(batch.values)
-
-
-class WriteBatch:
-    """Stands for rocksdict's."""
-
-    def __init__(self, *, raw_mode: bool):
-        del raw_mode
-        self.values: dict[bytes, bytes] = {}
-
-    def put(self, key: bytes, value: bytes) -> None:
-        self.values[key] = value
-
-
-class Disk:
-    """The storage of the table in one slot's folder; it stays when the process is killed."""
-
-    def __init__(self) -> None:
-        self._all: dict[int, Database] = {}
-        self._dbs: dict[int, Database] = {}
-        self._offsets: dict[int, int] = {}
-
-    def open(self, partitions: frozenset[int]) -> None:
-        self._dbs = {n: self._all.setdefault(n, Database()) for n in sorted(partitions)}
-
-    def _db_for_partition(self, partition: int) -> Database:
-        return self._all.setdefault(partition, Database())
-
-    def persisted_offset(self, place: TP) -> int:
-        return self._offsets.get(place.partition, -1)
-
-    def set_persisted_offset(self, place: TP, offset: int) -> None:
-        self._offsets[place.partition] = offset
-
-
-class SimTable(BalancesTable):
-    """The product's table on such a disk, without Faust."""
-
-    def __init__(self, app: SimApp, disk: Disk):
-        self._app: Any = app
-        self._changelog = app.names.balances_changelog
-        self._publisher = Publisher("kafka", client_id="changelog")
-        self._waiters = {}
-        self._waiting = 0
-        self.partitions = app.settings.partitions
-        # A process that starts again opens nothing before it is assigned.
-        disk.open(frozenset())
-        self._disk = disk
-        self.table: Any = SimpleNamespace(data=disk)
-        app.table = self
-
-    def write(self, changed: Sequence[tuple[int, Balance]]) -> list[ChangelogRecord]:
-        for _, balance in changed:
-            self._app.world.trace(f"table {balance.account_id} = {balance.version}")
-        return super().write(changed)
-
-    async def recover(self, assigned: frozenset[int]) -> None:
-        """Opens what is assigned, filled from the changelog, and closes everything else."""
-        self._app.owned = frozenset()
-        self._disk.open(frozenset())
-        disk: Any = self._disk
-        for partition in sorted(assigned):
-            await self._app.kafka.network.travel()
-            await self._app.kafka.until_up()
-            place = TP(self._changelog, partition)
-            log = self._app.kafka.log(place)
-            newest: dict[Any, int] = {}
-            for record in log[self._disk.persisted_offset(place) + 1 :]:
-                message = SimpleNamespace(
-                    partition=partition, key=record.key, value=record.value
-                )
-                event: Any = SimpleNamespace(message=message)
-                # The product's own rule of what a changelog may bring.
-                if VersionedStore._is_news(disk, event, newest):
-                    self._disk._db_for_partition(partition)[record.key] = record.value
-            self._disk.set_persisted_offset(place, len(log) - 1)
-        self._disk.open(assigned)
-        self._app.owned = assigned
 
 
 def _version(record: Record) -> int:

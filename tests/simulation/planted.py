@@ -23,7 +23,7 @@ from chronos.store import event_store, outbox, outbox_statements
 from chronos.store.outbox import ShardHold
 from chronos.store.outbox_cursor import Cursor, Row, Snapshot
 from chronos.store.outbox_reader import Page, ShardReader
-from chronos.stream import consume as consuming
+from chronos.stream.taking import Pages
 
 Planting = Callable[[ExitStack], None]
 _BEGINNING = Snapshot(1, 1, ())
@@ -146,18 +146,18 @@ class _Anything:
 
 def acknowledges_first(stack: ExitStack) -> None:
     """A batch is acknowledged before its effect is there."""
-    right = consuming._batches
+    right = Pages.take
 
-    def batches(taken: Sequence[Any], events_max: int) -> Iterator[list[Any]]:
-        for batch in right(taken, events_max):
-            for page in batch:
-                page.ack()
-            yield batch
+    async def take(waiting: Pages) -> list[Any]:
+        pages = await right(waiting)
+        for page in pages:
+            page.ack()
+        return pages
 
     async def fill(_: EntryGaps, entries: Sequence[Entry]) -> dict[str, int]:
         return {entry.account_id: entry.version for entry in entries}
 
-    _patch(stack, consuming, "_batches", batches)
+    _patch(stack, Pages, "take", take)
     # The second net: what the index lacks is missed at the next event of its account.
     _patch(stack, EntryGaps, "fill", fill)
 
@@ -175,7 +175,7 @@ def indexes_without_a_version(stack: ExitStack) -> None:
     def to_document(balance: Any) -> Any:
         document = right(balance)
         action = msgspec.json.encode({"index": {"_id": balance.account_id}})
-        return replace(document, action=action)
+        return msgspec.structs.replace(document, action=action)
 
     _patch(stack, accounts, "_to_document", to_document)
 

@@ -22,7 +22,7 @@ import structlog
 import tables.balances
 from agents import mirror, relay
 from chronos.audit import topic_end
-from chronos.mirror import marker
+from chronos.mirror import bulk, marker
 from chronos.mirror import redis as redis_mirror
 from chronos.settings import Settings
 from chronos.store import outbox, outbox_poller
@@ -30,7 +30,7 @@ from chronos.stream import publisher
 from tests.simulation.checks import behind, wrongs
 from tests.simulation.cluster import PARTITIONS, SHARDS, Cluster
 from tests.simulation.connection import FakeDriver
-from tests.simulation.faust_app import WriteBatch
+from tests.simulation.faust_table import WriteBatch
 from tests.simulation.kafka import FakeKafka
 from tests.simulation.loop import SimLoop, Stuck
 from tests.simulation.postgres import FakePostgres
@@ -145,6 +145,9 @@ def _cluster(world: World, stack: ExitStack) -> Cluster:
         (mirror, "open_topic", kafka.reader),
         (tables.balances, "rocksdict", SimpleNamespace(WriteBatch=WriteBatch)),
         (tables.balances, "PAGE_BALANCES_MAX", 2),
+        # Few documents in two lanes of several requests, as thousands are in life.
+        (bulk, "LANE_ITEMS_MIN", 2),
+        (bulk, "REQUEST_DOCUMENTS_MAX", 3),
         # Virtual time is cheap, steps are not.
         (outbox_poller, "BUSY_PAUSE_S", 0.04),
         (outbox_poller, "IDLE_PAUSE_S", 0.2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -17,6 +18,7 @@ from tests.simulation.run import simulate, simulate_many
 SEEDS = range(1, 201)
 TRIED_MAX = 120
 JOBS_MAX = 4
+PROGRAMMING = re.compile(r"failed: (Type|Attribute|Name)Error")
 RARE = (
     "a commit of the relay was lost in a crash",
     "a holder of a shard was ended",
@@ -75,6 +77,8 @@ def test_a_planted_bug_is_found(bug: Planting):
         )
 
     assert found is not None, f"{TRIED_MAX} seeds do not notice that {bug.__doc__}"
+    # What was planted is a mistake that runs, not one that falls over its own feet.
+    assert not [text for text in found.violations if PROGRAMMING.search(text)]
     assert simulate(found.seed).violations == [], "the seed fails without the bug too"
 
 

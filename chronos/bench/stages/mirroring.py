@@ -23,6 +23,7 @@ from chronos.bench.report import BenchFault, Report, Start
 from chronos.bench.stages.backlog import Drained
 from chronos.bench.stages.draining import drain, make_backlog
 from chronos.bench.stages.stage import Stage
+from chronos.mirror.bulk import REQUEST_DOCUMENTS_MAX
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.indices import delete_indices
 from chronos.stream.topic_reader import open_topic
@@ -73,8 +74,7 @@ async def measure_mirror(stage: Stage, plan: MirrorPlan) -> MirrorReport:
         stage, accounts=plan.accounts, events=plan.events, idle=("mirror", "balances", "api")
     )
     requests = [
-        b"".join(lines)
-        for lines in pages(await _documents(stage), stage.settings.batch_events_max)
+        b"".join(lines) for lines in pages(await _documents(stage), REQUEST_DOCUMENTS_MAX)
     ]
     await _load(stage, requests, town.events)
     turns = [await _load(stage, requests, town.events)]

@@ -43,18 +43,17 @@ class FakePage:
 
 
 class FakeStream:
-    """Hands out the batches it was given."""
+    """Hands out the pages it was given, then ends."""
 
-    def __init__(self, *batches):
-        self._batches = batches
+    def __init__(self, *pages):
+        self._pages = pages
 
     def noack(self):
         return self
 
-    async def noack_take(self, _most, within):
-        assert within > 0
-        for batch in self._batches:
-            yield list(batch)
+    async def events(self):
+        for page in self._pages:
+            yield page
 
 
 class FakeProducer:
@@ -142,7 +141,7 @@ async def test_pages_are_acknowledged_after_the_step_that_takes_their_records_to
         acks_seen.append((first.acks, second.acks))
         await work.step(batch)
 
-    await consume(app, FakeStream([first, second]), replace(how, step=step))
+    await consume(app, FakeStream(first, second), replace(how, step=step))
 
     assert work.calls == [[b"1", b"2", b"3"]]
     assert acks_seen == [(0, 0)]
@@ -153,7 +152,7 @@ async def test_a_batch_is_bounded_and_a_page_is_never_parted():
     app, work = FakeApp(), Work()
     pages = [FakePage(b"1", b"2", b"3"), FakePage(b"4", b"5"), FakePage(*[b"6"] * 9)]
 
-    await consume(app, FakeStream(pages), work.how())
+    await consume(app, FakeStream(*pages), work.how())
 
     assert work.calls == [[b"1", b"2", b"3"], [b"4", b"5"], [b"6"] * 9]
 
@@ -167,7 +166,7 @@ async def test_a_page_is_acknowledged_before_a_later_batch_begins():
         acks_seen.append([page.acks for page in pages])
         await work.step(batch)
 
-    await consume(app, FakeStream(pages), replace(work.how(), step=step))
+    await consume(app, FakeStream(*pages), replace(work.how(), step=step))
 
     assert acks_seen == [[0, 0], [1, 0]]
 
@@ -176,7 +175,7 @@ async def test_a_store_that_is_away_gets_the_same_batch_until_it_answers():
     app, work = FakeApp(), Work(failures=9)
     page = FakePage(b"1")
 
-    await consume(app, FakeStream([page]), work.how())
+    await consume(app, FakeStream(page), work.how())
 
     assert work.calls == [[b"1"]] * 10
     assert page.acks == 1
@@ -193,7 +192,7 @@ async def test_the_metrics_say_which_store_is_awaited_until_it_answers():
         seen.append(REGISTRY.get_sample_value("chronos_stream_store_awaited", labels))
 
     app.sleep = sleep
-    await consume(app, FakeStream([FakePage(b"1")]), Work(failures=2).how())
+    await consume(app, FakeStream(FakePage(b"1")), Work(failures=2).how())
 
     assert seen == [1, 1]
     assert REGISTRY.get_sample_value("chronos_stream_store_awaited", labels) == 0
@@ -203,9 +202,9 @@ async def test_the_metrics_say_which_store_is_awaited_until_it_answers():
 
 async def test_a_stop_while_a_store_is_away_leaves_the_batch_unacknowledged():
     app, work = FakeApp(sleeps=3), Work(failures=99)
-    page, later = FakePage(b"1"), FakePage(b"2")
+    page, later = FakePage(*[b"1"] * 4), FakePage(b"2")
 
-    await consume(app, FakeStream([page], [later]), work.how())
+    await consume(app, FakeStream(page, later), work.how())
 
     assert app.batch_given_up.is_set()
     assert (page.acks, later.acks) == (0, 0)
@@ -218,7 +217,7 @@ async def test_any_other_fault_ends_the_agent_without_an_acknowledgement(fault):
     page = FakePage(b"1")
 
     with pytest.raises(type(fault)):
-        await consume(app, FakeStream([page]), work.how())
+        await consume(app, FakeStream(page), work.how())
 
     assert page.acks == 0
 
@@ -226,7 +225,7 @@ async def test_any_other_fault_ends_the_agent_without_an_acknowledgement(fault):
 async def test_unreadable_bytes_are_fetched_and_stay_in_their_place():
     app, work = FakeApp(), Work()
 
-    await consume(app, FakeStream([FakePage(b"1", b"?", b"3")]), work.how())
+    await consume(app, FakeStream(FakePage(b"1", b"?", b"3")), work.how())
 
     assert work.repaired == [b"?"]
     assert work.calls == [[b"1", b"repaired", b"3"]]
@@ -244,7 +243,7 @@ async def test_a_foreign_record_is_moved_whole_before_its_page_is_acknowledged(f
     app, work = FakeApp(producer=FakeProducer(failures=2)), Work()
     page = FakePage(foreign, b"1")
 
-    await consume(app, FakeStream([page]), work.how())
+    await consume(app, FakeStream(page), work.how())
 
     ((topic, key, value, headers),) = app.producer.sent
     assert (topic, key, value) == ("chronos.dead-letters.v1", foreign.key, b"x")
@@ -264,7 +263,7 @@ async def test_a_foreign_record_that_is_too_large_to_be_moved_leaves_a_letter_ab
     value = b"x" * 101
     page = FakePage(FakeRecord(value, key=b"k" * 2000, headers=[("theirs", b"1")]))
 
-    await consume(app, FakeStream([page]), work.how())
+    await consume(app, FakeStream(page), work.how())
 
     ((_, key, moved, headers),) = app.producer.sent
     assert (key, moved) == (b"k" * loop.KEY_KEPT_BYTES_MAX, None)
@@ -279,7 +278,7 @@ async def test_a_batch_of_foreign_records_alone_needs_no_step():
     app, work = FakeApp(), Work()
     page = FakePage(FakeRecord(b"x", headers=[]))
 
-    await consume(app, FakeStream([page]), work.how())
+    await consume(app, FakeStream(page), work.how())
 
     assert work.calls == []
     assert page.acks == 1

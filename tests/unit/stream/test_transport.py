@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 from aiokafka import TopicPartition
 
+from chronos.stream import transport
+from chronos.stream.pages import PageOffsets
 from chronos.stream.transport import go_back, is_reset, membership_fault
 
 
@@ -88,3 +90,80 @@ def test_a_connection_that_is_gone_is_told_from_a_bug():
 
     assert is_reset(RuntimeError(gone))
     assert not is_reset(RuntimeError("dictionary changed size during iteration"))
+
+
+class PacedConsumer(transport._Consumer):
+    """A consumer without a broker: its fetches bring what the test says."""
+
+    def __init__(self, *fetches, fetch_pause_s):
+        self._pages = PageOffsets()
+        self._seeks = self._fetched_after = 0
+        self._fetch_due_s = 0.0
+        self.app = SimpleNamespace(
+            conf=SimpleNamespace(broker_max_poll_records=80), fetch_pause_s=fetch_pause_s
+        )
+        self.left = list(fetches)
+        self.patience_s = []
+        self.slept_s = []
+
+    async def sleep(self, pause_s):
+        self.slept_s.append(pause_s)
+
+    async def fetch(self, *others):
+        return await self._getmany({PLACE, *others}, 60)
+
+
+@pytest.fixture
+def _no_broker(monkeypatch):
+    async def fetch(consumer, _partitions, timeout):  # noqa: ASYNC109 - Faust's signature
+        consumer.patience_s.append(timeout)
+        return {PLACE: [object()] * consumer.left.pop(0)}
+
+    monkeypatch.setattr(transport.Consumer, "_getmany", fetch)
+
+
+@pytest.mark.usefixtures("_no_broker")
+async def test_after_a_fetch_of_little_the_next_one_waits():
+    consumer = PacedConsumer(9, 80, fetch_pause_s=60)
+
+    first = await consumer.fetch()
+    second = await consumer.fetch()
+
+    assert (len(first[PLACE]), second) == (9, {})
+    assert consumer.slept_s == [pytest.approx(transport.FETCH_PAUSE_S_MAX, rel=0.5)]
+    assert consumer.left == [80]
+
+
+@pytest.mark.usefixtures("_no_broker")
+async def test_after_a_longer_silence_a_fetch_of_little_waits_for_nothing():
+    consumer = PacedConsumer(9, 9, fetch_pause_s=0.01)
+
+    await consumer.fetch()
+    await asyncio.sleep(0.02)
+    second = await consumer.fetch()
+
+    assert len(second[PLACE]) == 9
+    assert consumer.slept_s == []
+
+
+@pytest.mark.usefixtures("_no_broker")
+async def test_whoever_is_behind_fetches_without_a_pause():
+    consumer = PacedConsumer(10, 80, 10, fetch_pause_s=60)
+
+    for records in (10, 80, 10):
+        assert len((await consumer.fetch())[PLACE]) == records
+    assert consumer.slept_s == []
+
+
+@pytest.mark.usefixtures("_no_broker")
+async def test_nobody_waits_long_for_an_empty_topic_while_another_has_no_room():
+    full = TopicPartition("events", 0)
+    consumer = PacedConsumer(0, 0, fetch_pause_s=0)
+    page = SimpleNamespace(tp=full, value=[object()] * 160, offset=159, acked=False)
+    consumer._pages.hand_out(page)
+
+    await consumer.fetch(full)
+    consumer._pages.acknowledge(page)
+    await consumer.fetch(full)
+
+    assert consumer.patience_s == [transport.FULL_PAUSE_S, 60]
