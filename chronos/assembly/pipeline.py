@@ -239,8 +239,10 @@ async def _owner_key(folder: DataFolder, settings: Settings) -> str:
                 return text
         key = new_key(read_server_secret(settings.key_secret_file))
         scopes = [scope.value for scope in Scope]
+        # A file without its key is made anew by the next start; a key without its file would
+        # open the doors to nobody, for ever.
+        write_atomically(path, key.text + "\n", mode=0o600)
         await office.add(key.key_id, key.hmac, principal=_OWNER, scopes=scopes)
-    write_atomically(path, key.text + "\n", mode=0o600)
     return key.text
 
 

@@ -45,6 +45,9 @@ def command(position: int, data: Path | None, *, as_json: bool) -> None:
         if as_json:
             print_json({"published": published})
             return
-        print(f"{published:,} events published again, from position {position:,} on")
+        if published:
+            print(f"{published:,} events published again, from position {position:,} on")
+        else:
+            print(f"No event is at position {position:,} or later: nothing was published.")
 
     run(work(), as_json=as_json)
