@@ -136,8 +136,8 @@ class _Consumer(Consumer):
             # to ask for every one.
             await self.sleep(pause_s)
             return {}
-        # Who had no room may have some soon, and its records lie here already: seen as a second of
-        # waiting for an empty topic, again and again, while 100,000 records lay in another.
+        # Who had no room may have some soon, and its records lie here already: seen as a second
+        # of waiting for an empty topic, again and again, while 100,000 records lay in another.
         patience_s = timeout if wanted.issuperset(active_partitions) else FULL_PAUSE_S
         fetched: Any = await super()._getmany(wanted, patience_s)
         if fetched and sum(map(len, fetched.values())) < most // LITTLE_SHARE:
