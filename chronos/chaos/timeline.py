@@ -33,7 +33,7 @@ LONG_LABELS_MAX: Final = 36
 POINTS_MAX: Final = 720
 STRIP: Final = 13
 MARK_ROW: Final = 14
-MARK_ROWS: Final = 3
+MARK_ROWS: Final = 4
 
 SERIES: Final = {
     OUTBOX: "outbox",
