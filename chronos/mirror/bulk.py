@@ -33,7 +33,7 @@ REQUEST_DOCUMENTS_MAX = 1250
 REQUEST_BYTES_MAX = 8 << 20
 LANES_MAX = 2
 LANE_ITEMS_MIN = 500
-"""Fewer go in one lane."""
+"""Of each lane, if all had the same; fewer go in one."""
 
 _APPLIED = frozenset({200, 201})
 _ALREADY_APPLIED = 409
@@ -75,8 +75,17 @@ async def send_documents(
     to_document: Callable[[T], Document],
     *,
     index: str,
+    is_read: bool = True,
 ) -> BulkOutcome:
-    """Writes a document for each item to the alias `index`, those of an account in their order.
+    """Writes a document for each item to the alias `index`.
+
+    Args:
+        client: Elasticsearch.
+        items: What documents are made of.
+        to_document: Makes one.
+        index: The alias.
+        is_read: False for an index that nobody reads yet: an account's documents may then come
+            in any order, and lanes are of the same length whoever the items are of.
 
     Returns:
         The counts, once Elasticsearch has every document on disk.
@@ -89,18 +98,19 @@ async def send_documents(
     is_failed = asyncio.Event()
 
     async def send(lane: Sequence[T]) -> None:
-        for page in _pages(map(to_document, lane), _even_length(len(lane))):
-            if is_failed.is_set():
-                return
-            try:
+        try:
+            for page in _pages(map(to_document, lane), _even_length(len(lane))):
+                if is_failed.is_set():
+                    return
                 statuses.extend(await _send(client, page, index))
-            except BaseException:
-                is_failed.set()
-                raise
+        except BaseException:
+            is_failed.set()
+            raise
 
     # Each lane comes to its end: a request that is still under way when the call fails would
     # meet its own repetition.
-    outcomes = await asyncio.gather(*map(send, _lanes(items)), return_exceptions=True)
+    lanes = _lanes(items, by_account=is_read)
+    outcomes = await asyncio.gather(*map(send, lanes), return_exceptions=True)
     faults = [outcome for outcome in outcomes if outcome is not None]
     if faults:
         # To wait is right only if nothing else is wrong.
@@ -110,9 +120,11 @@ async def send_documents(
     return BulkOutcome(applied=len(statuses) - already_applied, already_applied=already_applied)
 
 
-def _lanes(items: Sequence[T]) -> list[list[T]]:
+def _lanes(items: Sequence[T], *, by_account: bool) -> list[list[T]]:
     if len(items) < LANES_MAX * LANE_ITEMS_MIN:
         return [list(items)]
+    if not by_account:
+        return [list(items[number::LANES_MAX]) for number in range(LANES_MAX)]
     lanes: list[list[T]] = [[] for _ in range(LANES_MAX)]
     for item in items:
         lanes[crc32(item.account_id.encode()) % LANES_MAX].append(item)

@@ -67,14 +67,22 @@ class EntryIndex:
         self._client = client
         self._alias = alias
 
-    async def write_many(self, entries: Sequence[Entry]) -> BulkOutcome:
+    async def write_many(
+        self, entries: Sequence[Entry], *, is_read: bool = True
+    ) -> BulkOutcome:
         """Adds the entries that are not there yet.
+
+        Args:
+            entries: In the order of each account's versions.
+            is_read: False while nobody reads the index: then they come in any order, faster.
 
         Raises:
             Unavailable: Not all were taken; writing all again is safe.
             InvariantBroken: One can never be taken.
         """
-        return await send_documents(self._client, entries, _to_document, index=self._alias)
+        return await send_documents(
+            self._client, entries, _to_document, index=self._alias, is_read=is_read
+        )
 
     async def page(
         self, query: EntryQuery, *, before_position: int | None, rows_max: int

@@ -15,9 +15,9 @@ What happens to a record that is not plainly good:
 - it is not ours: it goes to the dead letter topic with its bytes and headers, awaited.
 - anything else raises, the app crashes, and its process ends with the fault's exit code.
 
-Bounds: a batch holds at most `batch_events_max` records, or one page, and as many wait behind
-it; a fuller one is waited for until `batch_wait_s` after the last was taken. Steps run one
-after another (`concurrency=1`), so order holds within each partition.
+Bounds: a batch holds at most `batch_events_max` records, or one page, and about as many wait
+behind it; a fuller one is waited for until `batch_wait_s` after the last was taken. Steps run
+one after another (`concurrency=1`), so order holds within each partition.
 """
 
 from __future__ import annotations

@@ -138,9 +138,10 @@ class _Consumer(Consumer):
             return {}
         # Who had no room may have some soon, and its records lie here already: seen as a second
         # of waiting for an empty topic, again and again, while 100,000 records lay in another.
-        patience_s = timeout if wanted.issuperset(active_partitions) else FULL_PAUSE_S
-        fetched: Any = await super()._getmany(wanted, patience_s)
-        if fetched and sum(map(len, fetched.values())) < most // LITTLE_SHARE:
+        is_all = wanted.issuperset(active_partitions)
+        fetched: Any = await super()._getmany(wanted, timeout if is_all else FULL_PAUSE_S)
+        # Little from some is no sign of little to do while others have no room.
+        if is_all and fetched and sum(map(len, fetched.values())) < most // LITTLE_SHARE:
             app: Any = self.app
             self._fetch_due_s = monotonic() + min(app.fetch_pause_s, FETCH_PAUSE_S_MAX)
         return fetched

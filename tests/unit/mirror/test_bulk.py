@@ -147,14 +147,29 @@ async def test_a_short_batch_is_one_request():
     assert len(answers.sent) == 1
 
 
-async def test_no_request_is_left_under_way_when_another_fails():
+async def test_when_a_request_fails_those_under_way_are_answered_and_no_other_begins():
     answers = Slow(503)
 
     with pytest.raises(Unavailable, match="503"):
-        await send(answers, documents(REQUEST_DOCUMENTS_MAX * 2))
+        await send(answers, documents(REQUEST_DOCUMENTS_MAX * 6))
+
+    assert answers.begun == answers.at_once == LANES_MAX
+    assert answers.under_way == 0
+
+
+async def test_lanes_of_an_index_that_nobody_reads_are_of_one_length_whoever_the_items_are_of():
+    answers = Slow()
+
+    await send_documents(
+        answers,
+        documents(REQUEST_DOCUMENTS_MAX * 2, accounts=1),
+        lambda document: document,
+        index="entries",
+        is_read=False,
+    )
 
     assert answers.at_once == LANES_MAX
-    assert answers.under_way == 0
+    assert answers.requests == [REQUEST_DOCUMENTS_MAX] * 2
 
 
 async def test_what_can_never_be_taken_counts_for_more_than_what_cannot_be_taken_now():

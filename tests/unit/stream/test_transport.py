@@ -158,7 +158,7 @@ async def test_whoever_is_behind_fetches_without_a_pause():
 @pytest.mark.usefixtures("_no_broker")
 async def test_nobody_waits_long_for_an_empty_topic_while_another_has_no_room():
     full = TopicPartition("events", 0)
-    consumer = PacedConsumer(0, 0, fetch_pause_s=0)
+    consumer = PacedConsumer(1, 1, fetch_pause_s=60)
     page = SimpleNamespace(tp=full, value=[object()] * 160, offset=159, acked=False)
     consumer._pages.hand_out(page)
 
@@ -167,3 +167,4 @@ async def test_nobody_waits_long_for_an_empty_topic_while_another_has_no_room():
     await consumer.fetch(full)
 
     assert consumer.patience_s == [transport.FULL_PAUSE_S, 60]
+    assert consumer.slept_s == []
