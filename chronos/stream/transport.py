@@ -35,6 +35,7 @@ for nothing; one that comes while little lies here unread may wait for two pause
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from time import monotonic
 from typing import Any
@@ -66,6 +67,22 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         # Read when the consumer starts; there is no setting for it.
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - see above
         return consumer
+
+    async def commit(self, offsets: Any) -> bool:
+        """Commits, unless the thread ends: a call into it would wait for its answer for ever.
+
+        After a crash it ends before the consumer, whose stop commits what is done.
+        """
+        if self.should_stop:
+            return False
+        committing = asyncio.ensure_future(super().commit(offsets))
+        ending = asyncio.ensure_future(self._shutdown.wait())
+        try:
+            await asyncio.wait({committing, ending}, return_when=asyncio.FIRST_COMPLETED)
+            return committing.done() and bool(await committing)
+        finally:
+            committing.cancel()
+            ending.cancel()
 
     async def _fetch_records(self, *args: Any, **options: Any) -> Any:
         try:

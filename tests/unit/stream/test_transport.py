@@ -168,3 +168,54 @@ async def test_nobody_waits_long_for_an_empty_topic_while_another_has_no_room():
 
     assert consumer.patience_s == [transport.FULL_PAUSE_S, 60]
     assert consumer.slept_s == []
+
+
+class FakeThread(transport._ConsumerThread):
+    """A thread of a consumer that ends when the test says so."""
+
+    def __init__(self, *, is_ending=False):
+        self._shutdown = asyncio.Event()
+        self.is_ending = is_ending
+        self.asked = []
+
+    @property
+    def should_stop(self):
+        return self.is_ending
+
+
+@pytest.fixture
+def answered(monkeypatch):
+    """What a commit waits for."""
+    answer = asyncio.Event()
+
+    async def commit(thread, offsets):
+        thread.asked.append(offsets)
+        await answer.wait()
+        return True
+
+    monkeypatch.setattr(transport.AIOKafkaConsumerThread, "commit", commit)
+    return answer
+
+
+async def test_a_commit_is_answered(answered):
+    thread = FakeThread()
+    answered.set()
+
+    assert await thread.commit({PLACE: 7}) is True
+    assert thread.asked == [{PLACE: 7}]
+
+
+async def test_a_thread_that_has_ended_is_not_asked_to_commit(answered):
+    thread = FakeThread(is_ending=True)
+
+    assert await thread.commit({PLACE: 7}) is False
+    assert (thread.asked, answered.is_set()) == ([], False)
+
+
+async def test_a_commit_does_not_outlive_its_thread(answered):
+    thread = FakeThread()
+    asyncio.get_running_loop().call_later(0.01, thread._shutdown.set)
+
+    async with asyncio.timeout(10):
+        assert await thread.commit({PLACE: 7}) is False
+    assert not answered.is_set()
