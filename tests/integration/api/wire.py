@@ -35,7 +35,7 @@ class Door:
     port: int
     api_key: str
 
-    def get(self, path: str, **headers: str) -> Answer:
+    def get(self, path: str, **headers: str | None) -> Answer:
         return self.ask("GET", path, headers=headers)
 
     def post(

@@ -20,7 +20,7 @@ from chronos.wire.topics import Names
 from tests.conftest import ServerAddresses
 from tests.databases import Database
 from tests.integration.api.running import RunningApi, is_ready, make_key, running_api
-from tests.integration.api.wire import Door
+from tests.integration.api.wire import Answer, Door
 from tests.integration.balances.harness import Worker, until
 from tests.integration.rpc.calling import Caller
 from tests.otlp_receiver import Receiver
@@ -54,9 +54,17 @@ class Traced:
 
     def ask_balance(self, **headers: str) -> None:
         """Asks the query side."""
-        door = replace(self.http, port=self.workers["balances"].port)
-        answer = door.get("/v1/accounts/zoe-xq/balance", **headers)
+        answer = self._balance(**headers)
         assert answer.status == 200, answer.json
+
+    async def can_be_asked(self) -> bool:
+        """Tells whether the query side knows the customer."""
+        answer = await asyncio.to_thread(self._balance, traceparent=None)
+        return answer.status == 200
+
+    def _balance(self, **headers: str | None) -> Answer:
+        door = replace(self.http, port=self.workers["balances"].port)
+        return door.get("/v1/accounts/zoe-xq/balance", **headers)
 
     async def followed(self, version: int) -> None:
         """Waits until Redis and both indices have the customer's newest version."""
@@ -176,3 +184,5 @@ async def _open_accounts(traced: Traced) -> None:
     bank = {"id": "vault-xq", "currency": "EUR", "kind": "settlement"}
     await traced.post("/v1/accounts", bank, traceparent=None)
     await traced.post("/v1/accounts", {"id": "zoe-xq", "currency": "EUR"}, traceparent=None)
+    # A trace is whole when one side of a transfer is read; the other's partition may be behind.
+    await until(traced.can_be_asked, traced.workers["balances"].story)

@@ -24,7 +24,7 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[LedgerClient]]]:
         servers.append(server)
         url = str(server.make_url("")).rstrip("/")
         doors = Doors(command=url, query=url, api_key="chk_x_y")
-        client = LedgerClient(doors, patience=QUICK, **options)  # type: ignore[arg-type]  # a test's shorthand
+        client = LedgerClient(doors, **{"patience": QUICK} | options)  # type: ignore[arg-type]  # a test's shorthand
         clients.append(client)
         return client
 

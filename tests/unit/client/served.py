@@ -1,5 +1,6 @@
 """A small HTTP server that answers by a script, and misbehaves on demand."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
@@ -15,7 +16,8 @@ RECEIPT = TRANSFER | {
         "bob": {"version": 3, "booked": 5, "held": 0, "available": 5},
     },
 }
-QUICK = Patience(deadline_s=2.0, attempt_s=0.2, backoff=Backoff(first_s=0.001, most_s=0.002))
+# Long enough for a machine that stands still for a while: a test counts its requests.
+QUICK = Patience(backoff=Backoff(first_s=0.001, most_s=0.002))
 
 
 class Scripted:
@@ -53,6 +55,11 @@ async def cut(request: web.Request) -> web.Response:
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
+
+
+async def hang(_: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError("Nobody ends the wait.")
 
 
 def refuse(status: int, code: str, **extra: object) -> Callable[..., Awaitable[web.Response]]:

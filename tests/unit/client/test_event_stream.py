@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -10,7 +11,7 @@ from chronos.client.event_stream import BLOCK_BYTES_MAX, Block, Blocks
 from chronos.client.refusals import Refused, UnreadableAnswer
 from chronos.errors import DeadlineExceeded
 from tests.unit.client.samples import event
-from tests.unit.client.served import Scripted, cut, refuse
+from tests.unit.client.served import QUICK, Scripted, cut, refuse
 
 
 def test_blocks_are_the_same_however_the_bytes_come():
@@ -108,7 +109,8 @@ async def test_a_refusal_ends_a_stream(serve):
 
 
 async def test_a_server_that_stays_away_ends_a_stream(serve):
-    client = await serve(Scripted(stream(block(1)), cut))
+    script = Scripted(stream(block(1)), cut)
+    client = await serve(script, patience=replace(QUICK, deadline_s=1.0))
 
     async with client.views.stream() as events:
         await anext(events)

@@ -1,5 +1,7 @@
 """The client against a small HTTP server that misbehaves on demand."""
 
+from dataclasses import replace
+
 import pytest
 from aiohttp import web
 
@@ -8,10 +10,12 @@ from chronos.client.refusals import BrokenOff, Refused, UnreadableAnswer
 from chronos.errors import DeadlineExceeded
 from tests.unit.client.samples import BALANCE, ENTRY
 from tests.unit.client.served import (
+    QUICK,
     RECEIPT,
     Scripted,
     balance,
     cut,
+    hang,
     receipt,
     refuse,
     replay,
@@ -28,6 +32,17 @@ async def test_a_broken_line_and_a_503_are_asked_again_with_the_same_key_and_bod
     assert len(script.keys) == 3
     assert len(set(script.keys)) == len(set(script.bodies)) == 1
     assert client.attempts_repeated == 2
+
+
+async def test_a_server_that_does_not_answer_is_asked_again_with_the_same_key(serve):
+    script = Scripted(hang, replay)
+    client = await serve(script, patience=replace(QUICK, attempt_s=0.2))
+
+    done = await client.transfers.make("alice", "bob", amount=500, currency="EUR")
+
+    assert done.replayed
+    assert len(script.keys) >= 2
+    assert len(set(script.keys)) == 1
 
 
 async def test_a_refusal_is_raised_at_once_with_its_code(serve):
