@@ -291,7 +291,9 @@ def register(
         batch_events_max=settings.batch_events_max,
         batch_wait_s=settings.batch_wait_ms / 1000,
     )
-    topic = app.source_topic(app.names.events, partitions=settings.partitions)
+    topic = app.source_topic(
+        app.names.events, batch_wait_s=how.batch_wait_s, partitions=settings.partitions
+    )
 
     async def balances(stream: AsyncIterable[bytes]) -> None:
         await consume(app, stream, how)

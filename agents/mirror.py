@@ -39,7 +39,7 @@ from chronos.mirror.entry_gaps import EntryGaps
 from chronos.mirror.entry_records import entry_of_account, entry_of_record
 from chronos.mirror.indices import is_filled, mark_filled
 from chronos.mirror.outcomes import Outcomes
-from chronos.stream.app import FETCHES_PER_BATCH, ChronosApp
+from chronos.stream.app import ChronosApp
 from chronos.stream.consume import Consumption, Foreign, GivenUp, consume, until_answered
 from chronos.stream.pages import Readable
 from chronos.stream.topic_reader import TopicRecord, open_topic
@@ -95,7 +95,6 @@ def register(
         journal: Where events are read that the topic left out or whose bytes cannot be read.
         clock: Tells the age of what is mirrored.
     """
-    app.fetch_pause_s = _batch_wait_s(app) / FETCHES_PER_BATCH
     entries = EntriesAgent(
         mirror.entries,
         journal=journal,
@@ -340,7 +339,7 @@ def _add_agent(app: ChronosApp, agent: Agent, source: Source) -> None:
         repair=agent.repair,
         step=lambda batch: source.step(agent, [taken.item for taken in batch]),
         batch_events_max=app.settings.batch_events_max * BATCH_FACTOR,
-        batch_wait_s=_batch_wait_s(app),
+        batch_wait_s=max(app.settings.batch_wait_ms / 1000, BATCH_WAIT_S),
     )
 
     async def run(stream: Any) -> None:
@@ -353,15 +352,11 @@ def _add_agent(app: ChronosApp, agent: Agent, source: Source) -> None:
 
     app.on_rebalance_complete.connect(forget)
     app.agent(
-        app.source_topic(source.topic),
+        app.source_topic(source.topic, batch_wait_s=how.batch_wait_s),
         name=agent.name,
         concurrency=1,
         supervisor_strategy=CrashingSupervisor,
     )(run)
-
-
-def _batch_wait_s(app: ChronosApp) -> float:
-    return max(app.settings.batch_wait_ms / 1000, BATCH_WAIT_S)
 
 
 def _head(record: Readable) -> RecordHead:

@@ -289,7 +289,11 @@ class Relay:
 def register(app: ChronosApp, *, prove_topic_end: Callable[[], Awaitable[None]]) -> Relay:
     """Puts the relay's two agents on `app`, and has the relay follow Kafka's assignment."""
     pages: Any = app.channel(maxsize=2 * app.settings.relay_shards)
-    control = app.source_topic(app.names.relay_control, partitions=app.settings.relay_shards)
+    control = app.source_topic(
+        app.names.relay_control,
+        batch_wait_s=_CONTROL_WAIT_S,
+        partitions=app.settings.relay_shards,
+    )
     relay = Relay(app, offer=pages.put, prove_topic_end=prove_topic_end)
     app.add_resource(relay)
 

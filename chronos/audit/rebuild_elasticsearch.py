@@ -93,7 +93,7 @@ async def _rebuild(
         facts = {"went_on": False} | await _fill_and_prove(dsn, mirror, tally, names, topic)
         facts["kept"] = await generations.switch()
     async with open_pages(dsn) as pages:
-        current = _Indices(mirror.entries, mirror.accounts, is_read=True)
+        current = _Indices(mirror.entries, mirror.accounts)
         await bring_up_all(current, pages, tally, phase="catching up")
     for alias in (names.entries_alias, names.accounts_alias):
         await mark_filled(mirror.client, alias)
@@ -103,9 +103,9 @@ async def _rebuild(
 async def _fill_and_prove(
     dsn: str, mirror: ElasticsearchMirror, tally: Tally, names: Names, topic: Topic | None
 ) -> dict[str, object]:
-    entries = EntryIndex(mirror.client, next_alias(names.entries_alias))
+    entries = EntryIndex(mirror.client, next_alias(names.entries_alias), is_read=False)
     accounts = AccountIndex(mirror.client, next_alias(names.accounts_alias))
-    shadow = _Indices(entries, accounts, is_read=False)
+    shadow = _Indices(entries, accounts)
     if topic is not None:
         await fill_from_topic(topic, shadow, tally)
     async with open_pages(dsn) as pages:
@@ -122,13 +122,9 @@ async def _fill_and_prove(
 
 
 class _Indices:
-    """Both indices of one generation as a shadow.
+    """Both indices of one generation as a shadow."""
 
-    Who reads an index relies on an account's older entries to be there before its newer ones.
-    """
-
-    def __init__(self, entries: EntryIndex, accounts: AccountIndex, *, is_read: bool) -> None:
-        self._is_read = is_read
+    def __init__(self, entries: EntryIndex, accounts: AccountIndex) -> None:
         self._entries = entries
         self._accounts = accounts
 
@@ -149,8 +145,7 @@ class _Indices:
 
     async def write(self, events: Sequence[JournalEvent], balances: Sequence[Balance]) -> None:
         """Adds the entries, then the balances that include them."""
-        entries = [_entry(event) for event in events]
-        await self._entries.write_many(entries, is_read=self._is_read)
+        await self._entries.write_many([_entry(event) for event in events])
         await self._accounts.write_many(balances)
 
     async def _whole_until(self, account_id: str, version: int) -> int:

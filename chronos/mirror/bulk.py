@@ -85,7 +85,8 @@ async def send_documents(
         to_document: Makes one.
         index: The alias.
         is_read: False for an index that nobody reads yet: an account's documents may then come
-            in any order, and lanes are of the same length whoever the items are of.
+            in any order, and lanes are of the same length whoever the items are of. Whoever
+            reads relies on an account's older entries to be there before its newer ones.
 
     Returns:
         The counts, once Elasticsearch has every document on disk.

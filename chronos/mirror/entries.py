@@ -61,27 +61,28 @@ class EntryHead:
 
 
 class EntryIndex:
-    """Writes and reads the entries behind one alias."""
+    """Writes and reads the entries behind one alias.
 
-    def __init__(self, client: AsyncElasticsearch, alias: str) -> None:
+    Args:
+        client: Elasticsearch.
+        alias: Of the index.
+        is_read: False while nobody reads the index: then entries come in any order, faster.
+    """
+
+    def __init__(self, client: AsyncElasticsearch, alias: str, *, is_read: bool = True) -> None:
         self._client = client
         self._alias = alias
+        self._is_read = is_read
 
-    async def write_many(
-        self, entries: Sequence[Entry], *, is_read: bool = True
-    ) -> BulkOutcome:
-        """Adds the entries that are not there yet.
-
-        Args:
-            entries: In the order of each account's versions.
-            is_read: False while nobody reads the index: then they come in any order, faster.
+    async def write_many(self, entries: Sequence[Entry]) -> BulkOutcome:
+        """Adds the entries that are not there yet, in the order of each account's versions.
 
         Raises:
             Unavailable: Not all were taken; writing all again is safe.
             InvariantBroken: One can never be taken.
         """
         return await send_documents(
-            self._client, entries, _to_document, index=self._alias, is_read=is_read
+            self._client, entries, _to_document, index=self._alias, is_read=self._is_read
         )
 
     async def page(

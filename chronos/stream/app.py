@@ -44,7 +44,7 @@ from chronos.stream.recovery import BulkTableManager
 from chronos.stream.sensors import LightMonitor
 from chronos.stream.stall_watch import StallWatch
 from chronos.stream.topics import ensure_topics
-from chronos.stream.transport import KafkaTransport
+from chronos.stream.transport import FETCH_PAUSE_S_MAX, KafkaTransport
 from chronos.stream.worker import ChronosWorker
 from chronos.telemetry.event_loop import EventLoopWatch
 from chronos.wire.topics import Names
@@ -58,8 +58,8 @@ ROLES = ("relay", "balances", "mirror")
 PAGES_WAITING_MAX = 32
 _DAY_S = 86_400.0
 _LIVELOCK_REPORT_S = 3_600.0
-FETCHES_PER_BATCH = 2
-"""How often is fetched at most while a fuller batch is waited for: a record waits at both."""
+# How often is fetched at most while a fuller batch is waited for: a record waits at both.
+_FETCHES_PER_BATCH = 2
 _log = structlog.get_logger(room="stream")
 
 
@@ -85,7 +85,7 @@ class ChronosApp(faust.App):
         self.liveness = Liveness(stuck_after_s=settings.stuck_after_s)
         self.batch_given_up = asyncio.Event()
         self.paged_topics: frozenset[str] = frozenset()
-        self.fetch_pause_s = settings.batch_wait_ms / 1000 / FETCHES_PER_BATCH
+        self.fetch_pause_s = FETCH_PAUSE_S_MAX
         """Shortest time between two fetches of little."""
         self._resources: list[Resource] = [StallWatch(self), EventLoopWatch()]
         self._opened: list[Resource] = []
@@ -93,9 +93,19 @@ class ChronosApp(faust.App):
         self.works: list[Works] = []
         super().__init__(self.names.app_id(role), **options)
 
-    def source_topic(self, name: str, *, partitions: int | None = None) -> Any:
-        """Gives a topic whose stream gets pages of records; for `chronos.stream.consume`."""
+    def source_topic(
+        self, name: str, *, batch_wait_s: float, partitions: int | None = None
+    ) -> Any:
+        """Gives a topic whose stream gets pages of records; for `chronos.stream.consume`.
+
+        Args:
+            name: Of the topic.
+            batch_wait_s: How long its agent waits for a fuller batch. All topics of an app are
+                fetched together, at the pace of the least patient.
+            partitions: Of the topic; as the settings have it for None.
+        """
         self.paged_topics |= {name}
+        self.fetch_pause_s = min(self.fetch_pause_s, batch_wait_s / _FETCHES_PER_BATCH)
         schema: Any = PageSchema(key_type=bytes, value_type=bytes)
         return self.topic(name, schema=schema, partitions=partitions, maxsize=PAGES_WAITING_MAX)
 

@@ -17,12 +17,6 @@ The task that keeps a consumer in its group ends at an error that it does not kn
 asks for it only while it fetches, which needs an assignment: a worker would wait for ever, up
 and never ready. Here its end crashes the worker, and whoever started it starts it again.
 
-Stock Faust lets the broker hold an empty fetch for 1.5 s. aiokafka has one fetch under way for
-each broker, and leaves out of it every partition whose records are still being consumed. So
-when one busy partition takes longer than a moment, a fetch for the idle ones goes out, and the
-busy one has to wait for its end: seen as reads that gave nothing for a whole second, again and
-again, while 20,000 records lay in the topic.
-
 Faust bounds the queue of a stream by messages, which are pages here: the rest of a topic would
 lie in memory behind a slow store. So of a partition no more is fetched while `PAGES_OPEN_MAX`
 full pages of it are not acknowledged.
@@ -35,22 +29,20 @@ for nothing; one that comes while little lies here unread may wait for two pause
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from time import monotonic
 from typing import Any
 
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode import Service
 
+from chronos.stream.consumer_thread import ConsumerThread
 from chronos.stream.pages import PageOffsets, Undelivered, split
 from chronos.stream.whole import CutShort, prove_whole
 
-FETCH_WAIT_MS = 100
 PAGES_OPEN_MAX = 2
 """Full pages of a partition that wait or are worked on; more are not fetched."""
 FULL_PAUSE_S = 0.01
@@ -59,46 +51,6 @@ LITTLE_SHARE = 8
 FETCH_PAUSE_S_MAX = 0.05
 """Half of the time after which aiokafka asks for the idle partitions alone, see above."""
 WATCH_PAUSE_S = 1.0
-
-
-class _ConsumerThread(AIOKafkaConsumerThread):
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        consumer = super()._create_worker_consumer(transport)
-        # Read when the consumer starts; there is no setting for it.
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - see above
-        return consumer
-
-    async def commit(self, offsets: Any) -> bool:
-        """Commits, unless the thread ends: a call into it would wait for its answer for ever.
-
-        After a crash it ends before the consumer, whose stop commits what is done.
-        """
-        if self.should_stop:
-            return False
-        committing = asyncio.ensure_future(super().commit(offsets))
-        ending = asyncio.ensure_future(self._shutdown.wait())
-        try:
-            await asyncio.wait({committing, ending}, return_when=asyncio.FIRST_COMPLETED)
-            return committing.done() and bool(await committing)
-        finally:
-            committing.cancel()
-            ending.cancel()
-
-    async def _fetch_records(self, *args: Any, **options: Any) -> Any:
-        try:
-            return await super()._fetch_records(*args, **options)
-        except RuntimeError as error:
-            if not is_reset(error):
-                raise
-            return {}
-
-    async def read_again(self, left: Mapping[Any, tuple[int, int]]) -> None:
-        """Goes back to what was fetched and not handed on, where nobody has gone elsewhere."""
-        await self.call_thread(self._read_again, left)
-
-    async def _read_again(self, left: Mapping[Any, tuple[int, int]]) -> None:
-        # Nothing is awaited here: a seek of the recovery comes wholly before or after it.
-        go_back(self._ensure_consumer(), left)
 
 
 class _Consumer(Consumer):
@@ -160,7 +112,7 @@ class _Consumer(Consumer):
         # Little from some is no sign of little to do while others have no room.
         if is_all and fetched and sum(map(len, fetched.values())) < most // LITTLE_SHARE:
             app: Any = self.app
-            self._fetch_due_s = monotonic() + min(app.fetch_pause_s, FETCH_PAUSE_S_MAX)
+            self._fetch_due_s = monotonic() + app.fetch_pause_s
         return fetched
 
     def acknowledge(self, event: Any) -> None:
@@ -304,8 +256,8 @@ class _Consumer(Consumer):
         if tp.topic not in self._paged:
             await super()._add_gap(tp, offset_from, offset_to)
 
-    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     @Service.task
     async def _watch_membership(self) -> None:
@@ -334,35 +286,6 @@ def _page_message(page: Any, generation: int) -> ConsumerMessage:
         TP(last.topic, last.partition),
         generation_id=generation,
     )
-
-
-def is_reset(error: RuntimeError) -> bool:
-    """Tells whether uvloop says of a connection that it is gone, in its own way.
-
-    Where asyncio raises ConnectionResetError, which aiokafka takes for what it is, uvloop says
-    RuntimeError: unable to perform operation on <TCPTransport ...>; the handler is closed.
-    """
-    return "handler is closed" in str(error)
-
-
-def go_back(consumer: Any, left: Mapping[Any, tuple[int, int]]) -> None:
-    """Has a consumer read partitions again from an offset, if they stand behind the rest.
-
-    Args:
-        consumer: aiokafka's.
-        left: For each partition the first offset to read again, and the one behind the fetch.
-    """
-    subscription = consumer._subscription.subscription  # noqa: SLF001 - no public way asks
-    assignment = None if subscription is None else subscription.assignment
-    if assignment is None:
-        return
-    for tp, (first, behind) in left.items():
-        place = TopicPartition(tp.topic, tp.partition)
-        if place not in assignment.tps:
-            continue
-        state = assignment.state_value(place)
-        if state.has_valid_position and state.position == behind:
-            consumer.seek(place, first)
 
 
 def membership_fault(consumer: Any) -> BaseException | None:

@@ -121,7 +121,9 @@ class SimApp:
         self._channels.append(Channel(maxsize))
         return self._channels[-1]
 
-    def source_topic(self, name: str, *, partitions: int | None = None) -> SimpleNamespace:
+    def source_topic(
+        self, name: str, *, partitions: int | None = None, **_: Any
+    ) -> SimpleNamespace:
         return SimpleNamespace(name=name, partitions=partitions or self.settings.partitions)
 
     def agent(self, source: Any, **_: Any) -> Callable[..., Any]:

@@ -1,0 +1,1 @@
+"""The stream on a real Kafka."""
