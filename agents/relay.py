@@ -34,7 +34,7 @@ from chronos.store.outbox import (
     take_shard,
 )
 from chronos.store.outbox_poller import SnapshotPoller
-from chronos.store.outbox_reader import Page, ShardReader
+from chronos.store.outbox_reader import Page, ShardReader, pages_together
 from chronos.store.outbox_rotation import Rotation
 from chronos.store.outbox_sizes import table_sizes
 from chronos.store.republish import pages_of_account
@@ -143,9 +143,9 @@ class Relay:
     async def publish(self, page: Page) -> None:
         """Publishes a page, again and again while Kafka does not take it whole.
 
-        Before the first page since the shard was taken, Kafka's end is looked up in the
-        journal: the connection was lost, and what answers now may be an older copy. Returns
-        without a result when the app stops or the shard is lost.
+        Small pages of other shards go with it. Before the first page since a shard was taken,
+        Kafka's end is looked up in the journal: the connection was lost, and what answers now
+        may be an older copy. Returns without a result when the app stops or the shard is lost.
 
         Raises:
             UnsafeSetting: Kafka ends with events that this database never had.
@@ -153,13 +153,17 @@ class Relay:
         page.is_begun = True
         pause_s = _RETRY_FIRST_S
         while not page.is_obsolete:
+            pages = await pages_together(
+                page, list(self._readers.values()), rows_max=self._rows_max
+            )
+            if not pages:
+                return
             started_s = monotonic()
             try:
-                if page.shard not in self._proved:
-                    await self._prove_topic_end()
-                    self._proved.add(page.shard)
-                await self._publisher.publish(page.rows)
+                await self._send(pages)
             except Unavailable as fault:
+                for other in pages[1:]:
+                    other.is_begun = False  # its turn comes, or it is offered again
                 metrics.RELAY_PUBLISH_FAILURES.inc()
                 self._app.liveness.waits(PUBLISH, fault.service)
                 _log.warning("page_refused", shard=page.shard, reason=fault.detail)
@@ -169,10 +173,11 @@ class Relay:
                 pause_s = min(pause_s * 2, _RETRY_MAX_S)
                 continue
             pass_point(CrashPoint.AFTER_KAFKA_ACK)
-            page.published.set()
+            for sent in pages:
+                sent.published.set()
+                self._observe(sent, monotonic() - started_s)
             self._app.liveness.waits_no_more(PUBLISH)
             self._app.liveness.did_something(PUBLISH)
-            self._observe(page, monotonic() - started_s)
 
     async def publish_again(self, records: Sequence[Record]) -> None:
         """Publishes records that Kafka had before.
@@ -181,6 +186,15 @@ class Relay:
             Unavailable: Kafka did not take them all.
         """
         await self._publisher.publish(records)
+
+    async def _send(self, pages: Sequence[Page]) -> None:
+        for page in pages:
+            page.is_begun = True
+        unproved = {page.shard for page in pages} - self._proved
+        if unproved:
+            await self._prove_topic_end()
+            self._proved |= unproved
+        await self._publisher.publish([row for page in pages for row in page.rows])
 
     def oldest_unpublished_age_s(self, shard: int) -> float:
         """Tells the age of the oldest row that this process holds and Kafka has not."""

@@ -4,6 +4,10 @@ Phases: read a page, hand it over, read the next one while the first is publishe
 the first, save the checkpoint when it is due. A page is read again when it was lost with its
 process or its connection: the checkpoint moves only after the page is published.
 
+The shards of a process see a new snapshot at the same moment, and a page each of two or three
+rows is there a moment later. Sent one after another they cost a request to Kafka each, and the
+last waits for the first; so small pages go together (`pages_together`).
+
 Bounds: two pages in memory. A checkpoint is saved at most every 50 ms or 5,000 rows while
 pages are published, and every 10 s while nothing is; saving changes the snapshot itself, so
 saving whenever the snapshot changed would never end.
@@ -12,7 +16,8 @@ saving whenever the snapshot changed would never end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +34,8 @@ SAVE_ROWS_MAX: Final = 5_000
 SAVE_IDLE_S: Final = 10.0
 OFFER_AGAIN_S: Final = 5.0
 LEAVE_S: Final = 2.0
+TOGETHER_S: Final = 0.003
+"""The longest that a page waits for others to go with it; reading one takes about 1 ms."""
 
 
 class Page:
@@ -79,11 +86,22 @@ class ShardReader:
         self._published_rows = 0
         self._taken_at_s = self._saved_at_s = monotonic()
         self._on_its_way: Page | None = None
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
 
     @property
     def on_its_way(self) -> Page | None:
         """The page that is being published, if any."""
         return self._on_its_way
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Tells that no page is being read that would be the next to be published."""
+        return self._at_rest.is_set()
+
+    async def until_at_rest(self) -> None:
+        """Waits for the end of the reading of a page that is the next to be published."""
+        await self._at_rest.wait()
 
     async def run(self) -> None:
         """Walks until cancelled.
@@ -98,6 +116,7 @@ class ShardReader:
             await self._leave()
             raise
         finally:
+            self._at_rest.set()
             if self._on_its_way is not None:
                 self._on_its_way.is_dropped = True
 
@@ -114,10 +133,14 @@ class ShardReader:
             if target is None:
                 await self._rest(read_up_to)
                 continue
+            if self._on_its_way is None:
+                self._at_rest.clear()
             rows, read_up_to = await self._hold.page(read_up_to, target, self._rows_max)
             await self._settle()
             if rows:
                 self._on_its_way = Page(self._hold, rows, read_up_to)
+            self._at_rest.set()
+            if self._on_its_way is not None:
                 await self._offer(self._on_its_way)
             else:
                 self._published = read_up_to
@@ -178,3 +201,36 @@ class ShardReader:
                     await self._save()
         except (Unavailable, TimeoutError):
             return
+
+
+async def pages_together(
+    page: Page, readers: Iterable[ShardReader], *, rows_max: int
+) -> list[Page]:
+    """Gives a page and the pages of other shards that can go with it, after a short wait.
+
+    Args:
+        page: The one whose turn it is; of half of `rows_max` it goes alone, at once.
+        readers: Of all shards of this process.
+        rows_max: Of all pages together.
+
+    Returns:
+        The pages, that one first; none that is obsolete.
+    """
+    pages, rows = [page], len(page.rows)
+    if rows <= rows_max // 2:
+        others = [reader for reader in readers if reader.on_its_way is not page]
+        await _until_at_rest(others)
+        for other in (reader.on_its_way for reader in others):
+            if other is not None and rows + len(other.rows) <= rows_max:
+                pages.append(other)
+                rows += len(other.rows)
+    return [one for one in pages if not one.is_obsolete]
+
+
+async def _until_at_rest(readers: Iterable[ShardReader]) -> None:
+    busy = [reader for reader in readers if not reader.is_at_rest]
+    if busy:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TOGETHER_S):
+                for reader in busy:
+                    await reader.until_at_rest()

@@ -156,8 +156,7 @@ def test_kafka_runs_with_the_settings_of_the_managed_one():
             assert given[variable] == value, variable
     assert given["KAFKA_MIN_INSYNC_REPLICAS"] == "1"
     assert len(given["CLUSTER_ID"]) == 22
-    for option in given["KAFKA_HEAP_OPTS"].split():
-        assert option in {"-Xms64m", "-Xmx256m"}
+    assert given["KAFKA_HEAP_OPTS"].split() == list(kafka.HEAP)
 
 
 def test_kafka_leads_each_client_to_an_address_that_it_can_reach(settings_of):

@@ -1,0 +1,1 @@
+"""The relay, with a publisher that only remembers."""
