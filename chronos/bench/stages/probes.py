@@ -28,6 +28,7 @@ from chronos.wire.topics import partition_of
 TABLE: Final = "table"
 SEEN_DEADLINE_S: Final = 60.0
 LOOK_S: Final = 0.01
+TOPIC_EVERY_S: Final = 0.02
 SEARCH_EVERY_S: Final = 0.1
 """Searches cost the server that is measured: the index itself is refreshed twice a second."""
 
@@ -156,3 +157,5 @@ class _TopicWatch:
                         self._newest = max(self._newest, version)
                         told, self._changed = self._changed, asyncio.Event()
                         told.set()
+            # Else every event of the partition would be a request to the broker.
+            await asyncio.sleep(TOPIC_EVERY_S)
