@@ -143,27 +143,30 @@ class Relay:
     async def publish(self, page: Page) -> None:
         """Publishes a page, again and again while Kafka does not take it whole.
 
-        Small pages of other shards go with it. Before the first page since a shard was taken,
-        Kafka's end is looked up in the journal: the connection was lost, and what answers now
-        may be an older copy. Returns without a result when the app stops or the shard is lost.
+        Small pages of other shards go with it, until Kafka refuses. Before the first page since
+        the shard was taken, Kafka's end is looked up in the journal: the connection was lost,
+        and what answers now may be an older copy. Returns without a result when the app stops
+        or the shard is lost.
 
         Raises:
             UnsafeSetting: Kafka ends with events that this database never had.
         """
         page.is_begun = True
         pause_s = _RETRY_FIRST_S
+        pages, is_refused = [page], False
         while not page.is_obsolete:
-            pages = await pages_together(
-                page, list(self._readers.values()), rows_max=self._rows_max
-            )
-            if not pages:
-                return
             started_s = monotonic()
             try:
-                await self._send(pages)
+                await self._prove(page)
+                if not is_refused:
+                    pages = await self._together_with(page)
+                if not pages:
+                    return
+                await self._publisher.publish([row for one in pages for row in one.rows])
             except Unavailable as fault:
                 for other in pages[1:]:
                     other.is_begun = False  # its turn comes, or it is offered again
+                pages, is_refused = [page], True
                 metrics.RELAY_PUBLISH_FAILURES.inc()
                 self._app.liveness.waits(PUBLISH, fault.service)
                 _log.warning("page_refused", shard=page.shard, reason=fault.detail)
@@ -187,14 +190,18 @@ class Relay:
         """
         await self._publisher.publish(records)
 
-    async def _send(self, pages: Sequence[Page]) -> None:
-        for page in pages:
-            page.is_begun = True
-        unproved = {page.shard for page in pages} - self._proved
-        if unproved:
+    async def _prove(self, page: Page) -> None:
+        if page.shard not in self._proved:
             await self._prove_topic_end()
-            self._proved |= unproved
-        await self._publisher.publish([row for page in pages for row in page.rows])
+            if not page.is_obsolete:  # else the shard may have been taken anew meanwhile
+                self._proved.add(page.shard)
+
+    async def _together_with(self, page: Page) -> list[Page]:
+        proved = [self._readers[shard] for shard in self._readers if shard in self._proved]
+        pages = await pages_together(page, proved, rows_max=self._rows_max)
+        for one in pages:
+            one.is_begun = True
+        return pages
 
     def oldest_unpublished_age_s(self, shard: int) -> float:
         """Tells the age of the oldest row that this process holds and Kafka has not."""

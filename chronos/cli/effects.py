@@ -49,7 +49,8 @@ EFFECTS: Final[Mapping[str, str]] = {
     "outbox_rotate_s": "more: published rows stay longer before their table is emptied",
     "hold_expiry_poll_s": "more: holds end later after their time, with fewer looks",
     "batch_events_max": "more: fewer writes to the stores for each event, and more memory",
-    "batch_wait_ms": "more: fuller batches, and read models that follow later",
+    "batch_wait_ms": "more: fuller batches, and read models that follow later; into "
+    "Elasticsearch at least 250 (accounts: 500) are waited for",
     "stuck_after_s": "less: a worker that hangs is started anew sooner, so is a healthy one "
     "that pauses for longer",
     "min_version_wait_s": "more: a read waits longer for its own write before 503 is answered",

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -86,8 +86,8 @@ class ShardReader:
         self._published_rows = 0
         self._taken_at_s = self._saved_at_s = monotonic()
         self._on_its_way: Page | None = None
-        self._at_rest = asyncio.Event()
-        self._at_rest.set()
+        self._has_read = asyncio.Event()
+        self._has_read.set()
 
     @property
     def on_its_way(self) -> Page | None:
@@ -95,13 +95,14 @@ class ShardReader:
         return self._on_its_way
 
     @property
-    def is_at_rest(self) -> bool:
-        """Tells that no page is being read that would be the next to be published."""
-        return self._at_rest.is_set()
+    def is_reading_next(self) -> bool:
+        """Tells that a page is being read that is the next to be published."""
+        page = self._on_its_way
+        return not self._has_read.is_set() and (page is None or page.published.is_set())
 
-    async def until_at_rest(self) -> None:
-        """Waits for the end of the reading of a page that is the next to be published."""
-        await self._at_rest.wait()
+    async def until_read(self) -> None:
+        """Waits for the end of the reading, if anything is read."""
+        await self._has_read.wait()
 
     async def run(self) -> None:
         """Walks until cancelled.
@@ -116,7 +117,7 @@ class ShardReader:
             await self._leave()
             raise
         finally:
-            self._at_rest.set()
+            self._has_read.set()
             if self._on_its_way is not None:
                 self._on_its_way.is_dropped = True
 
@@ -133,13 +134,12 @@ class ShardReader:
             if target is None:
                 await self._rest(read_up_to)
                 continue
-            if self._on_its_way is None:
-                self._at_rest.clear()
+            self._has_read.clear()
             rows, read_up_to = await self._hold.page(read_up_to, target, self._rows_max)
             await self._settle()
             if rows:
                 self._on_its_way = Page(self._hold, rows, read_up_to)
-            self._at_rest.set()
+            self._has_read.set()
             if self._on_its_way is not None:
                 await self._offer(self._on_its_way)
             else:
@@ -197,6 +197,10 @@ class ShardReader:
                 if self._on_its_way is not None and self._on_its_way.is_begun:
                     await self._on_its_way.published.wait()
                     self._published, self._on_its_way = self._on_its_way.after, None
+                elif self._on_its_way is not None:
+                    # Nobody may begin it while the checkpoint is saved: who has the shard next
+                    # could have published what follows it.
+                    self._on_its_way.is_dropped = True
                 if self._published != self._saved:
                     await self._save()
         except (Unavailable, TimeoutError):
@@ -210,27 +214,27 @@ async def pages_together(
 
     Args:
         page: The one whose turn it is; of half of `rows_max` it goes alone, at once.
-        readers: Of all shards of this process.
+        readers: Of the shards whose pages may go with it.
         rows_max: Of all pages together.
 
     Returns:
-        The pages, that one first; none that is obsolete.
+        That page first, then others; none at all if that page is obsolete.
     """
     pages, rows = [page], len(page.rows)
     if rows <= rows_max // 2:
         others = [reader for reader in readers if reader.on_its_way is not page]
-        await _until_at_rest(others)
+        await _until_read([reader for reader in others if reader.is_reading_next])
         for other in (reader.on_its_way for reader in others):
-            if other is not None and rows + len(other.rows) <= rows_max:
-                pages.append(other)
-                rows += len(other.rows)
-    return [one for one in pages if not one.is_obsolete]
+            if other is None or other.is_obsolete or rows + len(other.rows) > rows_max:
+                continue
+            pages.append(other)
+            rows += len(other.rows)
+    return [] if page.is_obsolete else pages
 
 
-async def _until_at_rest(readers: Iterable[ShardReader]) -> None:
-    busy = [reader for reader in readers if not reader.is_at_rest]
-    if busy:
+async def _until_read(readers: Sequence[ShardReader]) -> None:
+    if readers:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TOGETHER_S):
-                for reader in busy:
-                    await reader.until_at_rest()
+                for reader in readers:
+                    await reader.until_read()

@@ -29,6 +29,7 @@ TABLE: Final = "table"
 SEEN_DEADLINE_S: Final = 60.0
 LOOK_S: Final = 0.01
 TOPIC_EVERY_S: Final = 0.02
+"""The topic seems behind by up to so much."""
 SEARCH_EVERY_S: Final = 0.1
 """Searches cost the server that is measured: the index itself is refreshed twice a second."""
 

@@ -48,7 +48,7 @@ class RelayPlan:
     """Of each backlog, about."""
     accounts: int
     rate: float
-    """Transfers a second of the third phase."""
+    """Transfers a second of the first phase."""
     seconds: float
     warm_up_s: float
     connections: int
@@ -204,8 +204,9 @@ def _drain(rows: int, seconds: float, cpu_s: float) -> DrainFigures:
 
 async def _way(stage: Stage, plan: RelayPlan) -> tuple[WayFigures, LoadResult]:
     # As many events as it takes for every account to be able to pay.
+    before = await stage.in_topic(stage.names.events)
     town = await stage.fill(_town(stage, plan, "fresh", 3 * plan.accounts + 1))
-    await stage.until_published(town.events)
+    await stage.until_published(before + town.events)
     async with open_topic(stage.settings.kafka, stage.names.events) as reader:
         await reader.from_end()
         watch = _Consumer(stage, reader)

@@ -33,10 +33,10 @@ class FakeReader:
             self.rest.set()
 
     @property
-    def is_at_rest(self):
-        return self.rest.is_set()
+    def is_reading_next(self):
+        return not self.rest.is_set()
 
-    async def until_at_rest(self):
+    async def until_read(self):
         await self.rest.wait()
 
     def has_read(self, page):
@@ -87,19 +87,24 @@ async def test_together_they_are_no_more_than_one_may_be():
     assert await together(first, FakeReader(large), FakeReader(small)) == [first, small]
 
 
-async def test_what_another_process_has_taken_is_left_out(monkeypatch):
-    monkeypatch.setattr(outbox_reader, "TOGETHER_S", 10)
-    first, dropped, reader = page_of(0, 1), page_of(1, 1), FakeReader(reads=True)
+async def test_what_another_process_has_taken_is_left_out_and_takes_no_room():
+    first, dropped, small = page_of(0, 4), page_of(1, 5), page_of(2, 6)
     dropped.is_dropped = True
 
-    def lose_the_first():
+    assert await together(first, FakeReader(dropped), FakeReader(small)) == [first, small]
+
+
+async def test_nothing_goes_for_a_page_that_was_lost_meanwhile(monkeypatch):
+    monkeypatch.setattr(outbox_reader, "TOGETHER_S", 10)
+    first, reader = page_of(0, 1), FakeReader(reads=True)
+
+    def lose():
         first.is_dropped = True
         reader.has_read(page_of(2, 1))
 
-    asyncio.get_running_loop().call_later(0.01, lose_the_first)
-    found = await together(first, FakeReader(dropped), reader)
+    asyncio.get_running_loop().call_later(0.01, lose)
 
-    assert found == [reader.on_its_way]
+    assert await together(first, reader) == []
 
 
 class FakePublisher:
@@ -140,6 +145,7 @@ async def test_one_request_has_all_pages_and_each_is_published(relay):
     first, second = page_of(0, 2), page_of(1, 1)
     relay._readers = {0: FakeReader(first), 1: FakeReader(second)}
     relay._publisher = FakePublisher()
+    relay._proved = {1}
 
     await relay.publish(first)
     await relay.publish(second)
@@ -150,39 +156,68 @@ async def test_one_request_has_all_pages_and_each_is_published(relay):
     assert relay.proofs == 1
 
 
-async def test_when_kafka_refuses_all_are_sent_again_but_for_those_lost_meanwhile(relay):
+async def test_a_page_whose_shard_is_not_proved_goes_with_nobody(relay):
+    first, second = page_of(0, 2), page_of(1, 1)
+    relay._readers = {0: FakeReader(first), 1: FakeReader(second)}
+    relay._publisher = FakePublisher()
+
+    await relay.publish(first)
+    await relay.publish(second)
+
+    assert relay._publisher.sent == [[0, 0], [1]]
+    assert relay.proofs == 2
+
+
+async def test_a_shard_that_was_lost_during_its_proof_is_not_proved(relay):
+    first = page_of(0, 2)
+    relay._publisher = FakePublisher()
+
+    async def lose():
+        first.is_dropped = True
+
+    relay._prove_topic_end = lose
+    await relay.publish(first)
+
+    assert relay._proved == set()
+    assert relay._publisher.sent == []
+
+
+async def test_what_kafka_refuses_is_sent_again_alone_and_the_others_have_their_turn(relay):
     first, second = page_of(0, 2), page_of(1, 1)
     relay._readers = {0: FakeReader(first), 1: FakeReader(second)}
     relay._publisher = FakePublisher(Unavailable("kafka", "away"), Unavailable("kafka", "away"))
+    relay._proved = {0, 1}
     begun = []
 
-    async def lose(_):
+    async def note(_):
+        # Were it begun, nobody would offer it again.
         begun.append((first.is_begun, second.is_begun))
-        second.is_dropped = len(begun) == 2
 
-    relay.app.sleep = lose
+    relay.app.sleep = note
     await relay.publish(first)
 
-    assert relay._publisher.sent == [[0, 0, 1], [0, 0, 1], [0, 0]]
-    # Were it begun, nobody would offer it again.
+    assert relay._publisher.sent == [[0, 0, 1], [0, 0], [0, 0]]
     assert begun == [(True, False), (True, False)]
     assert not second.published.is_set()
+    await relay.publish(second)
+    assert relay._publisher.sent[3:] == [[1]]
 
 
 async def test_a_page_that_was_lost_while_it_waited_is_left_to_its_new_owner(
     relay, monkeypatch
 ):
     monkeypatch.setattr(outbox_reader, "TOGETHER_S", 10)
-    first, reader = page_of(0, 2), FakeReader(reads=True)
+    first, second, reader = page_of(0, 2), page_of(1, 1), FakeReader(reads=True)
     relay._readers = {0: FakeReader(first), 1: reader}
     relay._publisher = FakePublisher()
+    relay._proved = {0, 1}
 
     def lose():
         first.is_dropped = True
-        reader.rest.set()
+        reader.has_read(second)
 
     asyncio.get_running_loop().call_later(0.01, lose)
     await relay.publish(first)
 
     assert relay._publisher.sent == []
-    assert not first.published.is_set()
+    assert not second.is_begun

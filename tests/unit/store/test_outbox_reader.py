@@ -27,12 +27,15 @@ class FakeHold:
         self.shard, self.cursor, self.is_lost = 0, START, False
         self.read: list[Snapshot] = []
         self.saved: list[int] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def snapshot(self):
         return self.cursor.snapshot
 
     async def page(self, cursor, target, _rows_max):
         self.read.append(target)
+        await self.answers.wait()
         first, last = cursor.snapshot.xmax, target.xmax
         rows = [Row(n, 0, "t", b"k", b"", b"") for n in range(first, last)]
         return rows, Cursor(snapshot=target)
@@ -150,3 +153,63 @@ async def test_a_reader_that_is_told_to_leave_saves_what_was_published(scene, mo
     await asyncio.gather(scene.task, return_exceptions=True)
 
     assert scene.hold.saved == [5]
+
+
+async def test_others_are_told_while_the_next_page_is_read(scene):
+    scene.hold.answers.clear()
+    scene.poller.show(snapshot(5))
+    await scene.until(lambda: snapshot(5) in scene.hold.read)
+    assert scene.reader.is_reading_next
+
+    scene.hold.answers.set()
+    await asyncio.wait_for(scene.reader.until_read(), 5)
+
+    assert not scene.reader.is_reading_next
+    assert len(scene.reader.on_its_way.rows) == 4
+
+
+async def test_what_is_read_ahead_is_next_once_the_page_before_it_is_published(scene):
+    def show_more():
+        scene.hold.answers.clear()
+        scene.poller.show(snapshot(9))
+
+    scene.on_offer = show_more
+    scene.poller.show(snapshot(5))
+    await scene.until(lambda: snapshot(9) in scene.hold.read)
+    assert not scene.reader.is_reading_next
+
+    scene.offered[0].published.set()
+
+    assert scene.reader.is_reading_next
+
+
+async def test_nobody_waits_for_a_reader_that_has_ended(scene):
+    scene.hold.answers.clear()
+    scene.poller.show(snapshot(5))
+    await scene.until(lambda: scene.reader.is_reading_next)
+
+    scene.task.cancel()
+    await asyncio.gather(scene.task, return_exceptions=True)
+
+    await asyncio.wait_for(scene.reader.until_read(), 5)
+    assert not scene.reader.is_reading_next
+
+
+async def test_a_page_that_nobody_begun_is_dropped_before_the_checkpoint_is_saved(scene):
+    scene.poller.show(snapshot(5))
+    await scene.until(lambda: scene.offered)
+    scene.offered[0].published.set()
+    await scene.until(lambda: scene.hold.saved == [5])
+    scene.poller.show(snapshot(9))
+    await scene.until(lambda: len(scene.offered) == 2)
+    dropped = []
+
+    async def save(_):
+        dropped.append(scene.offered[1].is_dropped)
+
+    scene.hold.save = save
+    scene.reader._published = scene.offered[1].after
+    scene.task.cancel()
+    await asyncio.gather(scene.task, return_exceptions=True)
+
+    assert dropped == [True]
