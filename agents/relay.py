@@ -197,7 +197,7 @@ class Relay:
                 self._proved.add(page.shard)
 
     async def _together_with(self, page: Page) -> list[Page]:
-        proved = [self._readers[shard] for shard in self._readers if shard in self._proved]
+        proved = [reader for shard, reader in self._readers.items() if shard in self._proved]
         pages = await pages_together(page, proved, rows_max=self._rows_max)
         for one in pages:
             one.is_begun = True

@@ -37,6 +37,7 @@ from mode.supervisors import CrashingSupervisor
 from chronos.errors import ChronosError
 from chronos.memory import settle_memory
 from chronos.stream.consume import GivenUp, until_answered
+from chronos.stream.consumer_thread import FETCH_WAIT_MS
 from chronos.stream.liveness import Liveness, Works
 from chronos.stream.pages import PageSchema
 from chronos.stream.publisher import COMPRESSION
@@ -44,7 +45,7 @@ from chronos.stream.recovery import BulkTableManager
 from chronos.stream.sensors import LightMonitor
 from chronos.stream.stall_watch import StallWatch
 from chronos.stream.topics import ensure_topics
-from chronos.stream.transport import FETCH_PAUSE_S_MAX, KafkaTransport
+from chronos.stream.transport import KafkaTransport
 from chronos.stream.worker import ChronosWorker
 from chronos.telemetry.event_loop import EventLoopWatch
 from chronos.wire.topics import Names
@@ -60,6 +61,8 @@ _DAY_S = 86_400.0
 _LIVELOCK_REPORT_S = 3_600.0
 # How often is fetched at most while a fuller batch is waited for: a record waits at both.
 _FETCHES_PER_BATCH = 2
+# Half of the time after which aiokafka asks for the idle partitions alone.
+_FETCH_PAUSE_S_MAX = FETCH_WAIT_MS / 1000 / 2
 _log = structlog.get_logger(room="stream")
 
 
@@ -85,7 +88,7 @@ class ChronosApp(faust.App):
         self.liveness = Liveness(stuck_after_s=settings.stuck_after_s)
         self.batch_given_up = asyncio.Event()
         self.paged_topics: frozenset[str] = frozenset()
-        self.fetch_pause_s = FETCH_PAUSE_S_MAX
+        self.fetch_pause_s = _FETCH_PAUSE_S_MAX
         """Shortest time between two fetches of little."""
         self._resources: list[Resource] = [StallWatch(self), EventLoopWatch()]
         self._opened: list[Resource] = []

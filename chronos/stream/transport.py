@@ -48,8 +48,6 @@ PAGES_OPEN_MAX = 2
 FULL_PAUSE_S = 0.01
 LITTLE_SHARE = 8
 """A fetch of less than this part of the most that it may bring is one of little."""
-FETCH_PAUSE_S_MAX = 0.05
-"""Half of the time that an empty fetch may take, see `chronos.stream.consumer_thread`."""
 WATCH_PAUSE_S = 1.0
 
 

@@ -203,8 +203,8 @@ def _drain(rows: int, seconds: float, cpu_s: float) -> DrainFigures:
 
 
 async def _way(stage: Stage, plan: RelayPlan) -> tuple[WayFigures, LoadResult]:
-    # As many events as it takes for every account to be able to pay.
     before = await stage.in_topic(stage.names.events)
+    # As many events as it takes for every account to be able to pay.
     town = await stage.fill(_town(stage, plan, "fresh", 3 * plan.accounts + 1))
     await stage.until_published(before + town.events)
     async with open_topic(stage.settings.kafka, stage.names.events) as reader:
