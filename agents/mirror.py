@@ -10,19 +10,18 @@ While Elasticsearch is away the batch is sent again, for as long as it takes, an
 waits for this worker. A document that Elasticsearch can never take stops the worker, exit code
 70: going past it would leave a hole that nobody sees.
 
-A new index is empty, and so is one that was lost and made again, while the group's offsets say
-that everything was read. So before an agent consumes, and after each failure, it asks whether
-its index was ever filled; if not, it reads its topic from the beginning, on the side, and notes
-in the index that it did.
+A new index is filled before anything is added to it (`agents.index_source`).
 
-Bounds: a batch by `BATCH_FACTOR` times `batch_events_max`, a request by `chronos.mirror.bulk`;
-one batch of each agent is under way at a time.
+Bounds: a batch by `Batching`, a request by `chronos.mirror.bulk`.
+Of entries two batches of different partitions are under way at once, so that Elasticsearch has
+work while the next is decoded; of accounts, of which there is less to write, one.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -30,35 +29,45 @@ import msgspec
 import structlog
 from mode import CrashingSupervisor
 
+from agents.index_source import Agent, Source
 from chronos.clock import Clock
-from chronos.errors import InvariantBroken, Unavailable
+from chronos.errors import InvariantBroken
 from chronos.mirror.accounts import AccountIndex
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import Entry, EntryIndex
 from chronos.mirror.entry_gaps import EntryGaps
 from chronos.mirror.entry_records import entry_of_account, entry_of_record
-from chronos.mirror.indices import is_filled, mark_filled
 from chronos.mirror.outcomes import Outcomes
 from chronos.stream.app import ChronosApp
 from chronos.stream.consume import Consumption, Foreign, GivenUp, consume, until_answered
 from chronos.stream.pages import Readable
-from chronos.stream.topic_reader import TopicRecord, open_topic
 from chronos.wire.balance import Balance, decode_balance
 from chronos.wire.record import RecordHead, read_head
 
 ENTRIES_NAME = "mirror-entries"
 ACCOUNTS_NAME = "mirror-accounts"
-# A search shows a document half a second after it was written, and one request for 700
-# documents costs little more than one for 150.
-ENTRIES_WAIT_S = 0.25
-# Of the changes of a balance in one batch only the newest is written: at 1,200 transfers a
-# second among 1,000 accounts that spares Elasticsearch two of five in half a second.
-ACCOUNTS_WAIT_S = 0.5
-# Two lanes of two requests: the longer a batch, the smaller the share of the time in which one
-# lane has ended and the next batch is not read yet. And of more balances fewer are written.
-BATCH_FACTOR = 4
 
 log = structlog.get_logger("agents.mirror")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batching:
+    """How the batches of an agent are cut."""
+
+    wait_s: float
+    """Shortest time between two of them that are not half full."""
+    factor: int
+    """Times `batch_events_max`: as many records at most."""
+    at_once: int
+
+
+# A search shows a document half a second after it was written, and one request for 700
+# documents costs little more than one for 150. Two full pages are as much of a partition as is
+# fetched before it is written.
+ENTRIES_BATCHING = Batching(wait_s=0.25, factor=2, at_once=2)
+# Of the changes of a balance in one batch only the newest is written: at 1,200 transfers a
+# second among 1,000 accounts that spares Elasticsearch two of five in half a second.
+ACCOUNTS_BATCHING = Batching(wait_s=0.5, factor=4, at_once=1)
 
 
 class StoredEvent(Protocol):
@@ -106,98 +115,10 @@ def register(
     )
     accounts = AccountsAgent(mirror.accounts, clock=clock)
     names = app.names
-    _add_agent(
-        app, entries, Source(app, mirror, names.entries_alias, names.events), ENTRIES_WAIT_S
-    )
-    _add_agent(
-        app,
-        accounts,
-        Source(app, mirror, names.accounts_alias, names.balances_changelog),
-        ACCOUNTS_WAIT_S,
-    )
-
-
-class Agent(Protocol):
-    """What is particular to one index: how a record is read and how a batch is written."""
-
-    name: str
-
-    def decode(self, record: Readable) -> Any:
-        """Reads a record; raises `Foreign`, or ValueError when it is ours and unreadable."""
-        ...
-
-    async def repair(self, record: Readable, fault: ValueError) -> Any:
-        """Gets what the record should have said."""
-        ...
-
-    async def write(self, items: Sequence[Any]) -> None:
-        """Writes what was decoded; raises `Unavailable` when not all of it was taken."""
-        ...
-
-    def forget(self) -> None:
-        """Remembers nothing of the index: it is a new one."""
-        ...
-
-
-class Source:
-    """The topic that an index is filled from, read from its beginning for a new index.
-
-    Args:
-        app: The worker's app.
-        mirror: Elasticsearch.
-        alias: The index.
-        topic: Its topic.
-    """
-
-    def __init__(self, app: ChronosApp, mirror: ElasticsearchMirror, alias: str, topic: str):
-        self._app = app
-        self._mirror = mirror
-        self._alias = alias
-        self._is_filled = False
-        self.topic = topic
-
-    async def make_whole(self, agent: Agent) -> None:
-        """Has the index made and filled, if it is not or may be lost.
-
-        Raises:
-            Unavailable: Elasticsearch or Kafka do not answer; the next call begins again.
-        """
-        if self._is_filled:
-            return
-        await self._mirror.ensure_indices()
-        if not await is_filled(self._mirror.client, self._alias):
-            await self._fill(agent)
-            await mark_filled(self._mirror.client, self._alias)
-        self._is_filled = True
-
-    async def step(self, agent: Agent, items: Sequence[Any]) -> None:
-        """Has a batch added to the whole index.
-
-        Raises:
-            Unavailable: Elasticsearch or Kafka do not answer; the next call begins again.
-            InvariantBroken: A record can never be taken.
-        """
-        await self.make_whole(agent)
-        try:
-            await agent.write(items)
-        except Unavailable:
-            # The index itself may have been lost: the next call looks.
-            self._is_filled = False
-            raise
-
-    async def _fill(self, agent: Agent) -> None:
-        log.info("index_is_filled", index=self._alias, topic=self.topic)
-        agent.forget()
-        async with open_topic(self._app.settings.kafka, self.topic) as reader:
-            async for records in reader.pages_until(await reader.end_offsets()):
-                items = []
-                for record in records:
-                    # Foreign records were moved when they first came by.
-                    with contextlib.suppress(Foreign):
-                        items.append(await _read(agent, record))
-                if items:
-                    await agent.write(items)
-                self._app.liveness.did_something(agent.name)
+    events = Source(app, mirror, names.entries_alias, names.events)
+    balances = Source(app, mirror, names.accounts_alias, names.balances_changelog)
+    _add_agent(app, entries, events, ENTRIES_BATCHING)
+    _add_agent(app, accounts, balances, ACCOUNTS_BATCHING)
 
 
 class EntriesAgent:
@@ -333,21 +254,15 @@ class AccountsAgent:
         """Has nothing to forget: a newer version is taken whatever came before."""
 
 
-async def _read(agent: Agent, record: TopicRecord) -> Any:
-    try:
-        return agent.decode(record)
-    except ValueError as fault:
-        return await agent.repair(record, fault)
-
-
-def _add_agent(app: ChronosApp, agent: Agent, source: Source, wait_s: float) -> None:
+def _add_agent(app: ChronosApp, agent: Agent, source: Source, cut: Batching) -> None:
     how = Consumption(
         agent=agent.name,
         decode=agent.decode,
         repair=agent.repair,
         step=lambda batch: source.step(agent, [taken.item for taken in batch]),
-        batch_events_max=app.settings.batch_events_max * BATCH_FACTOR,
-        batch_wait_s=max(app.settings.batch_wait_ms / 1000, wait_s),
+        batch_events_max=app.settings.batch_events_max * cut.factor,
+        batch_wait_s=max(app.settings.batch_wait_ms / 1000, cut.wait_s),
+        batches_at_once=cut.at_once,
     )
 
     async def run(stream: Any) -> None:

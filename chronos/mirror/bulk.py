@@ -32,7 +32,7 @@ from chronos.telemetry.spans import current, working
 REQUEST_DOCUMENTS_MAX = 1250
 REQUEST_BYTES_MAX = 8 << 20
 LANES_MAX = 2
-LANE_ITEMS_MIN = 500
+LANE_ITEMS_MIN = 625
 """Of each lane, if all had the same; fewer go in one."""
 
 _APPLIED = frozenset({200, 201})

@@ -17,12 +17,14 @@ What happens to a record that is not plainly good:
 
 Bounds: a batch holds at most `batch_events_max` records, or one page, and about as many wait
 behind it; a fuller one is waited for until `batch_wait_s` after the last was taken. Steps run
-one after another (`concurrency=1`), so order holds within each partition.
+one after another unless the agent allows for several batches at once; then no two of them have
+records of one partition, so order holds there (`chronos.stream.taking`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -35,7 +37,7 @@ from faust.exceptions import ProducerSendError
 
 from chronos.errors import ChronosError, Unavailable
 from chronos.stream.pages import Record
-from chronos.stream.taking import pages_of
+from chronos.stream.taking import Pages, pages_of
 from chronos.telemetry.span_shapes import process
 from chronos.telemetry.spans import working
 from chronos.telemetry.stream_metrics import (
@@ -99,6 +101,8 @@ class Consumption(Generic[T]):
     """Applies a batch, in order; raises Unavailable to be called again with the same batch."""
     batch_events_max: int
     batch_wait_s: float
+    batches_at_once: int = 1
+    """More than one for a step that may be called while another batch is in it."""
 
 
 async def consume(app: ChronosApp, stream: Any, how: Consumption[T]) -> None:
@@ -110,19 +114,45 @@ async def consume(app: ChronosApp, stream: Any, how: Consumption[T]) -> None:
     counted = _Counted(how.agent)
     try:
         async with pages_of(
-            stream.noack(), records_max=how.batch_events_max, pace_s=how.batch_wait_s
+            stream.noack(),
+            records_max=how.batch_events_max,
+            pace_s=how.batch_wait_s,
+            takers=how.batches_at_once,
         ) as waiting:
-            while pages := await waiting.take():
-                started_s = monotonic()
-                records = [record for page in pages for record in page.value]
-                with _traced(app, records, how):
-                    await _apply(app, records, how)
-                for page in pages:
-                    app.acknowledge(page)
-                counted.batch(len(records), monotonic() - started_s)
+            await _until_one_fails(
+                _work_off(app, waiting, how, counted) for _ in range(how.batches_at_once)
+            )
     except GivenUp:
         _log.warning("batch_given_up", agent=how.agent)
         app.batch_given_up.set()
+
+
+async def _work_off(
+    app: ChronosApp, waiting: Pages, how: Consumption[T], counted: _Counted
+) -> None:
+    while pages := await waiting.take():
+        started_s = monotonic()
+        records = [record for page in pages for record in page.value]
+        with _traced(app, records, how):
+            await _apply(app, records, how)
+        for page in pages:
+            app.acknowledge(page)
+        waiting.done(pages)
+        counted.batch(len(records), monotonic() - started_s)
+
+
+async def _until_one_fails(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Works side by side; what ends one of them with a fault ends all, and is raised as it is.
+
+    A TaskGroup would wrap it, and the fault's own type decides the exit code.
+    """
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Counted:

@@ -299,7 +299,7 @@ class SimStream:
             tp=TP(self.topic, partition), offset=last - 1, acked=False, value=page
         )
         self._pages.hand_out(message)
-        event = SimpleNamespace(value=page)
+        event = SimpleNamespace(value=page, message=message)
         event.ack = lambda: self._acknowledge(event, message)
         self._buffer.append(event)
 

@@ -20,7 +20,7 @@ from unittest import mock
 import structlog
 
 import tables.balances
-from agents import mirror, relay
+from agents import index_source, relay
 from chronos.audit import topic_end
 from chronos.mirror import bulk, marker
 from chronos.mirror import redis as redis_mirror
@@ -142,7 +142,7 @@ def _cluster(world: World, stack: ExitStack) -> Cluster:
         (marker.Redis, "from_url", redis.client),
         (relay, "check", is_safe),
         (topic_end, "open_topic", kafka.reader),
-        (mirror, "open_topic", kafka.reader),
+        (index_source, "open_topic", kafka.reader),
         (tables.balances, "rocksdict", SimpleNamespace(WriteBatch=WriteBatch)),
         (tables.balances, "PAGE_BALANCES_MAX", 2),
         # Few documents in two lanes of several requests, as thousands are in life.

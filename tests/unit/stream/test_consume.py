@@ -31,12 +31,23 @@ class FakeRecord:
     timestamp: int = 1_700_000_000_500
 
 
+@dataclass(frozen=True)
+class FakeMessage:
+    """Says which partition a page is of."""
+
+    tp: int
+
+
 class FakePage:
     """The event of one page, and how often it was acknowledged."""
 
     def __init__(self, *records):
         self.value = [r if isinstance(r, FakeRecord) else FakeRecord(r) for r in records]
         self.acks = 0
+
+    @property
+    def message(self):
+        return FakeMessage(self.value[0].partition)
 
     def ack(self):
         self.acks += 1
@@ -282,3 +293,63 @@ async def test_a_batch_of_foreign_records_alone_needs_no_step():
 
     assert work.calls == []
     assert page.acks == 1
+
+
+def two_at_once(step):
+    return replace(Work().how(), step=step, batch_events_max=1, batches_at_once=2)
+
+
+def page_of(partition, value):
+    return FakePage(FakeRecord(value, partition=partition))
+
+
+async def test_batches_of_different_partitions_are_in_the_step_at_once_and_no_others():
+    under_way, seen = set(), []
+
+    async def step(batch):
+        (taken,) = batch
+        under_way.add((taken.record.partition, taken.item))
+        seen.append(set(under_way))
+        await asyncio.sleep(0.01)
+        under_way.discard((taken.record.partition, taken.item))
+
+    pages = [page_of(1, b"a"), page_of(1, b"b"), page_of(2, b"c"), page_of(3, b"d")]
+    await consume(FakeApp(), FakeStream(*pages), two_at_once(step))
+
+    assert [page.acks for page in pages] == [1, 1, 1, 1]
+    assert max(map(len, seen)) == 2
+    assert all(len({partition for partition, _ in at_once}) == len(at_once) for at_once in seen)
+
+
+async def test_a_fault_of_one_batch_ends_the_others_and_is_raised_as_it_is():
+    pages = [page_of(1, b"slow"), page_of(2, b"broken")]
+    ended = []
+
+    async def step(batch):
+        if batch[0].item == b"broken":
+            raise InvariantBroken("the fold disagrees")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append(batch[0].item)
+            raise
+
+    with pytest.raises(InvariantBroken):
+        await consume(FakeApp(), FakeStream(*pages), two_at_once(step))
+
+    assert ended == [b"slow"]
+    assert [page.acks for page in pages] == [0, 0]
+
+
+async def test_a_batch_that_is_given_up_at_a_stop_leaves_the_others_unacknowledged_too():
+    app, pages = FakeApp(sleeps=1), [page_of(1, b"slow"), page_of(2, b"away")]
+
+    async def step(batch):
+        if batch[0].item == b"away":
+            raise Unavailable("redis", "away")
+        await asyncio.sleep(60)
+
+    await consume(app, FakeStream(*pages), two_at_once(step))
+
+    assert app.batch_given_up.is_set()
+    assert [page.acks for page in pages] == [0, 0]

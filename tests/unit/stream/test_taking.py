@@ -13,10 +13,21 @@ PACE_S = 0.05
 
 
 @dataclass(frozen=True)
+class Message:
+    """The part of Faust's message that is asked for: which partition it is of."""
+
+    tp: str
+
+
+@dataclass(frozen=True)
 class Page:
-    """The event of one page."""
+    """The event of one page; its first letter says which partition it is of, if it is great."""
 
     value: str
+
+    @property
+    def message(self):
+        return Message(self.value[0] if self.value[0].isupper() else "small")
 
 
 class Stream:
@@ -44,14 +55,15 @@ class Stream:
             yield page
 
 
-def taking(stream, *, records_max=10, pace_s=PACE_S):
-    return pages_of(stream, records_max=records_max, pace_s=pace_s)
+def taking(stream, *, records_max=10, pace_s=PACE_S, takers=1):
+    return pages_of(stream, records_max=records_max, pace_s=pace_s, takers=takers)
 
 
 async def take(pages):
     clock = asyncio.get_running_loop().time
     began_s = clock()
     taken = await pages.take()
+    pages.done(taken)
     return [page.value for page in taken], clock() - began_s
 
 
@@ -144,3 +156,87 @@ async def test_nothing_is_drawn_any_more_once_the_taker_has_left():
     await asyncio.sleep(0.01)
 
     assert stream.left == 1
+
+
+async def take_soon(pages):
+    """Gives what a second taker gets while the batches of others are under way, if anything."""
+    async with asyncio.timeout(PACE_S * 4):
+        return await pages.take()
+
+
+def values(batch):
+    return [page.value for page in batch]
+
+
+async def test_two_batches_under_way_have_no_partition_in_common():
+    async with taking(Stream("Aa", "Ab", "Ba", "Ca", "Bb"), records_max=4, takers=2) as pages:
+        first = await pages.take()
+        second = await take_soon(pages)
+
+    assert values(first) == ["Aa", "Ab"]
+    assert values(second) == ["Ba", "Ca"]
+
+
+async def test_what_waits_behind_a_batch_under_way_is_passed_over_until_that_is_done():
+    async with taking(Stream("Aa", "Ab", "Ba", "Ac"), records_max=2, takers=2) as pages:
+        first = await pages.take()
+        second = await take_soon(pages)
+        with pytest.raises(TimeoutError):
+            await take_soon(pages)
+        waiter = asyncio.create_task(pages.take())
+        await asyncio.sleep(0.01)
+        pages.done(second)
+        await asyncio.sleep(PACE_S * 2)
+        assert not waiter.done()
+        pages.done(first)
+        third = await waiter
+        pages.done(third)
+        fourth = await take_soon(pages)
+
+    assert [values(batch) for batch in (first, second, third, fourth)] == [
+        ["Aa"], ["Ba"], ["Ab"], ["Ac"],
+    ]  # fmt: skip
+
+
+async def test_no_later_page_of_a_partition_overtakes_one_that_was_too_long():
+    async with taking(Stream("Aa", "Abcdef", "Ba", "Ag"), records_max=4, takers=2) as pages:
+        batches = [(await take(pages))[0] for _ in range(3)]
+
+    assert batches == [["Aa"], ["Abcdef"], ["Ba", "Ag"]]
+
+
+async def test_a_batch_for_each_taker_is_drawn():
+    stream = Stream("Aa", "Ab", "Ac", "Ba", "Bb")
+    async with taking(stream, records_max=2, takers=2) as pages:
+        await asyncio.sleep(0.01)
+        drawn = 5 - stream.left
+        await pages.take()
+        await asyncio.sleep(0.01)
+
+        assert drawn == 2
+        assert stream.left == 2
+
+
+async def test_takers_share_the_pace():
+    stream = Stream("Aa", "Ba")
+    clock = asyncio.get_running_loop().time
+    async with taking(stream, records_max=100, takers=2) as pages:
+        began_s = clock()
+        await pages.take()
+        stream.put("Ca")
+        await pages.take()
+
+    assert clock() - began_s >= PACE_S * 0.9
+
+
+async def test_the_end_of_a_stream_waits_for_what_is_behind_a_batch_under_way():
+    stream = Stream("Aa", "Ab")
+    stream.end()
+    async with taking(stream, records_max=2, takers=2) as pages:
+        first = await pages.take()
+        others = [asyncio.create_task(pages.take()) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        assert not any(other.done() for other in others)
+        pages.done(first)
+        async with asyncio.timeout(1):
+            assert sorted(map(values, await asyncio.gather(*others))) == [[], ["Ab"]]

@@ -1,0 +1,129 @@
+"""An index is filled by one batch while the others wait, and never beside one that writes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from agents import index_source
+from agents.index_source import Source
+from chronos.errors import Unavailable
+
+
+class FakeMirror:
+    """Elasticsearch with one index, which may be lost."""
+
+    client = None
+
+    def __init__(self):
+        self.story = []
+        self.is_filled = False
+
+    async def ensure_indices(self):
+        self.story.append("looked")
+
+    async def ask(self, _client, _alias):
+        return self.is_filled
+
+    async def mark(self, _client, _alias):
+        self.story.append("marked")
+        self.is_filled = True
+
+
+class FakeAgent:
+    """Writes slowly, and fails as often as it is told to."""
+
+    name = "fake"
+
+    def __init__(self, story):
+        self.story = story
+        self.failures = 0
+
+    def forget(self):
+        self.story.append("forgot")
+
+    async def write(self, items):
+        self.story.append(f"begins {items[0]}")
+        await asyncio.sleep(0.01)
+        if self.failures and items[0] == "broken":
+            self.failures -= 1
+            self.story.append("fails")
+            raise Unavailable("elasticsearch", "away")
+        await asyncio.sleep(0.01)
+        self.story.append(f"ends {items[0]}")
+
+
+class FakeReader:
+    """A topic without records; it takes a moment to see that."""
+
+    async def end_offsets(self):
+        return {}
+
+    async def pages_until(self, _ends):
+        await asyncio.sleep(0.01)
+        return
+        yield
+
+
+@contextlib.asynccontextmanager
+async def fake_topic(*_):
+    yield FakeReader()
+
+
+class FakeApp:
+    """What the source asks of the app."""
+
+    class settings:  # noqa: N801 - an attribute of the app
+        """Where Kafka is."""
+
+        kafka = "nowhere"
+
+
+@pytest.fixture
+def scene(monkeypatch):
+    mirror = FakeMirror()
+    monkeypatch.setattr(index_source, "is_filled", mirror.ask)
+    monkeypatch.setattr(index_source, "mark_filled", mirror.mark)
+    monkeypatch.setattr(index_source, "open_topic", fake_topic)
+    return Source(FakeApp(), mirror, "entries", "events"), FakeAgent(mirror.story), mirror
+
+
+async def test_of_two_batches_one_fills_the_new_index_and_both_are_written(scene):
+    source, agent, mirror = scene
+
+    await asyncio.gather(source.step(agent, ["a"]), source.step(agent, ["b"]))
+
+    assert mirror.story[:3] == ["looked", "forgot", "marked"]
+    assert mirror.story.count("looked") == 1
+    assert sorted(mirror.story[3:]) == ["begins a", "begins b", "ends a", "ends b"]
+
+
+async def test_batches_are_written_side_by_side(scene):
+    source, agent, mirror = scene
+    mirror.is_filled = True
+
+    await asyncio.gather(source.step(agent, ["a"]), source.step(agent, ["b"]))
+
+    assert mirror.story == ["looked", "begins a", "begins b", "ends a", "ends b"]
+
+
+async def test_after_a_failure_the_index_is_looked_at_once_nobody_writes(scene):
+    source, agent, mirror = scene
+    mirror.is_filled = True
+    await source.make_whole(agent)
+    agent.failures = 1
+
+    async def again():
+        with contextlib.suppress(Unavailable):
+            await source.step(agent, ["broken"])
+        mirror.is_filled = False
+        await source.step(agent, ["broken"])
+
+    await asyncio.gather(again(), source.step(agent, ["other"]))
+
+    assert mirror.story == [
+        "looked", "begins broken", "begins other", "fails", "ends other",
+        "looked", "forgot", "marked", "begins broken", "ends broken",
+    ]  # fmt: skip
