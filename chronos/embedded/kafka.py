@@ -140,6 +140,8 @@ class ManagedKafka:
             *HEAP,
             YOUNG,
             "-XX:+UseSerialGC",
+            # The other compiler takes more of the first minutes than it gives back in them.
+            "-XX:TieredStopAtLevel=1",
             "-XX:+ExitOnOutOfMemoryError",
             "-Djava.awt.headless=true",
             f"-Djava.io.tmpdir={home / 'tmp'}",

@@ -36,7 +36,7 @@ from chronos.errors import DeadlineExceeded, Overloaded, Unavailable
 from chronos.store.event_store import Conflict
 from chronos.store.faults import SERVICE
 from chronos.store.found import NeedsOf, Prepared
-from chronos.store.gathering import Gathering
+from chronos.store.gathering import BESIDE_PATIENCE_S, Gathering
 from chronos.telemetry import metrics
 from chronos.wire.booking import AnyAttempt, Booked, KeyName
 from chronos.wire.bounds import BYTES_MAX, EVENTS_MAX, LOCKS_MAX
@@ -141,6 +141,10 @@ class GroupCommit:
         self._queue: deque[_Job] = deque()
         self._jobs: dict[KeyName, _Job] = {}
         self._held: set[int] = set()
+        self._begun_s: list[float] = []
+        """When the transactions under way began."""
+        self._is_gathering = False
+        """Whether a lane waits for its batch, which others let it have."""
         self._work = asyncio.Event()
         self._lanes: list[asyncio.Task[None]] = []
         self._gatherings = [Gathering() for _ in committers]
@@ -235,8 +239,7 @@ class GroupCommit:
     async def _run_lane(self, committer: Committer, gathering: Gathering) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            if self._queue and not self._stopping:
-                await gathering.wait(sum(job.prepared.commands for job in self._queue))
+            await self._until_enough(gathering)
             batch = self._next_batch()
             if batch:
                 began_s = loop.time()
@@ -248,6 +251,26 @@ class GroupCommit:
             else:
                 self._work.clear()
                 await self._work.wait()
+
+    async def _until_enough(self, gathering: Gathering) -> None:
+        """Waits, while there is work, until a transaction is worth its cost."""
+        while self._queue and not self._stopping:
+            waiting = sum(job.prepared.commands for job in self._queue)
+            if self._is_gathering or self._has_young_transaction():
+                if await gathering.wait(waiting, beside=True):
+                    return
+                continue
+            self._is_gathering = True
+            try:
+                await gathering.wait(waiting)
+            finally:
+                self._is_gathering = False
+            return
+
+    def _has_young_transaction(self) -> bool:
+        # An old one waits for a lock or is somebody's long batch: nobody else waits for it.
+        since_s = perf_counter() - BESIDE_PATIENCE_S
+        return any(began_s > since_s for began_s in self._begun_s)
 
     def _next_batch(self) -> list[_Job]:
         """Takes what may run together now, oldest first, and marks its locks as held."""
@@ -277,7 +300,9 @@ class GroupCommit:
 
     async def _run(self, committer: Committer, batch: list[_Job]) -> None:
         """Commits a batch; whatever happens, every job of it ends and its locks are free."""
-        metrics.COMMAND_WAIT_SECONDS.observe(perf_counter() - batch[0].arrived_s)
+        began_s = perf_counter()
+        metrics.COMMAND_WAIT_SECONDS.observe(began_s - batch[0].arrived_s)
+        self._begun_s.append(began_s)
         try:
             await self._commit(committer, batch)
         except BaseException:
@@ -287,6 +312,9 @@ class GroupCommit:
         finally:
             for job in batch:
                 self._held -= job.locks
+            self._begun_s.remove(began_s)
+            for gathering in self._gatherings:
+                gathering.other_ended()
             self._work.set()
             metrics.COMMANDS_PENDING.set(len(self._jobs))
 

@@ -9,6 +9,8 @@ taken in steps of `pace_s`, and half a batch waits for nothing.
 
 Several batches may be under way at once, never two with pages of one partition: what waits
 there is passed over until the earlier batch is done, so order holds within each partition.
+Beside another batch only half a one is worth taking: a steady stream would come in more and
+smaller pieces, just when whoever writes them is slow.
 
 The stream's pages are drawn by a task of its own, which acknowledges nothing. It draws until a
 whole batch waits for each who takes. What is drawn has to be done before a rebalance or a stop
@@ -68,10 +70,11 @@ class Pages:
             ready = self._ready()
             if ready:
                 left_s = self._taken_at_s + self._pace_s - clock()
-                if left_s <= 0 or ready >= self._enough or self._drawing.done():
+                is_due = left_s <= 0 and not self._busy
+                if is_due or ready >= self._enough or self._drawing.done():
                     self._taken_at_s = clock()
                     return self._pop()
-                await self._until_news(left_s)
+                await self._until_news(None if self._busy else left_s)
             elif self._drawing.done() and not self._waiting:
                 self._drawing.result()
                 return []

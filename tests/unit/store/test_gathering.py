@@ -6,9 +6,12 @@ import asyncio
 
 import pytest
 
+from chronos.ledger.needs import needs_of
 from chronos.store import gathering as module
-from chronos.store.gathering import KNOWN_MIN, PATIENCE_MAX_S, Gathering
-from tests.unit.store.held import held, move, submitted
+from chronos.store import group_commit
+from chronos.store.gathering import BESIDE_MIN, KNOWN_MIN, PATIENCE_MAX_S, Gathering
+from chronos.store.group_commit import GroupCommit
+from tests.unit.store.held import LIMITS, held, move, submitted
 
 LONG_S = 60
 SOON_S = 5
@@ -115,3 +118,73 @@ async def test_closing_ends_the_wait():
     gathering.stop()
 
     await asyncio.wait_for(waiting, SOON_S)
+
+
+async def test_beside_another_transaction_a_full_one_is_worth_it_at_once():
+    assert await asyncio.wait_for(Gathering().wait(BESIDE_MIN, beside=True), SOON_S)
+
+
+async def test_the_end_of_the_other_transaction_has_all_looked_at_anew(monkeypatch):
+    monkeypatch.setattr(module, "BESIDE_PATIENCE_S", LONG_S)
+    gathering = Gathering()
+    waiting = asyncio.create_task(gathering.wait(1, beside=True))
+    await asyncio.sleep(0)
+    gathering.other_ended()
+
+    assert not await asyncio.wait_for(waiting, SOON_S)
+
+
+async def test_what_comes_meanwhile_ends_the_wait_beside_another(monkeypatch):
+    monkeypatch.setattr(module, "BESIDE_PATIENCE_S", LONG_S)
+    gathering = Gathering()
+    waiting = asyncio.create_task(gathering.wait(1, beside=True))
+    await asyncio.sleep(0)
+    gathering.arrived(BESIDE_MIN - 1)
+
+    assert await asyncio.wait_for(waiting, SOON_S)
+
+
+async def test_nobody_waits_beside_another_for_ever():
+    assert await asyncio.wait_for(Gathering().wait(1, beside=True), SOON_S)
+
+
+@pytest.fixture
+async def two_lanes(committer):
+    lanes = [committer, committer]
+    async with GroupCommit(lanes, None, needs_of=needs_of, limits=LIMITS) as journal:
+        yield journal
+
+
+@pytest.fixture
+def young(monkeypatch):
+    """Lets no transaction grow old."""
+    monkeypatch.setattr(module, "BESIDE_PATIENCE_S", LONG_S)
+    monkeypatch.setattr(group_commit, "BESIDE_PATIENCE_S", LONG_S)
+
+
+@pytest.mark.usefixtures("young")
+async def test_few_commands_wait_for_the_transaction_that_is_under_way(two_lanes, committer):
+    first = await held(two_lanes, committer, move("first"))
+    others = await submitted(two_lanes, [move(f"other-{n}", "c", "d") for n in range(5)])
+    await asyncio.sleep(0.01)
+    assert [len(batch) for batch in committer.batches] == [1]
+    committer.let.set()
+    async with asyncio.timeout(SOON_S):
+        await asyncio.gather(first, *others)
+
+    assert [len(batch) for batch in committer.batches] == [1, 5]
+
+
+async def test_nobody_waits_for_a_transaction_that_is_old(two_lanes, committer, monkeypatch):
+    monkeypatch.setattr(module, "BESIDE_PATIENCE_S", 0.001)
+    monkeypatch.setattr(group_commit, "BESIDE_PATIENCE_S", 0.001)
+    first = await held(two_lanes, committer, move("first"))
+    await asyncio.sleep(0.01)
+    committer.began.clear()
+    other = await submitted(two_lanes, [move("other", "c", "d")])
+    async with asyncio.timeout(SOON_S):
+        await committer.began.wait()
+    committer.let.set()
+    await asyncio.gather(first, *other)
+
+    assert [len(batch) for batch in committer.batches] == [1, 1]

@@ -217,16 +217,18 @@ async def test_a_batch_for_each_taker_is_drawn():
         assert stream.left == 2
 
 
-async def test_takers_share_the_pace():
+async def test_less_than_half_a_batch_is_not_taken_beside_another():
     stream = Stream("Aa", "Ba")
-    clock = asyncio.get_running_loop().time
     async with taking(stream, records_max=100, takers=2) as pages:
-        began_s = clock()
-        await pages.take()
+        first = await pages.take()
         stream.put("Ca")
-        await pages.take()
+        with pytest.raises(TimeoutError):
+            await take_soon(pages)
+        pages.done(first)
+        second = await take_soon(pages)
 
-    assert clock() - began_s >= PACE_S * 0.9
+    assert values(first) == ["Aa", "Ba"]
+    assert values(second) == ["Ca"]
 
 
 async def test_the_end_of_a_stream_waits_for_what_is_behind_a_batch_under_way():
