@@ -62,8 +62,8 @@ class Batching:
 
 
 # A search shows a document half a second after it was written, and one request for 700
-# documents costs little more than one for 150. Two full pages are as much of a partition as is
-# fetched before it is written.
+# documents costs little more than one for 150. After two full pages of a partition no more of
+# it is fetched before they are written.
 ENTRIES_BATCHING = Batching(wait_s=0.25, factor=2, at_once=2)
 # Of the changes of a balance in one batch only the newest is written: at 1,200 transfers a
 # second among 1,000 accounts that spares Elasticsearch two of five in half a second.

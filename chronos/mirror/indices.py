@@ -6,9 +6,9 @@ Mappings are strict: a field that nobody planned stops the writer instead of bei
 its first value. They use only what every distribution of Elasticsearch 8 has: no scripts, no
 pipelines, no plugins.
 
-A field is indexed if somebody looks for it, and has values for sorting and sums if somebody may
-want those; the rest is given back as it came. Where searches see an entry half a second after
-it was written, that is an eighth of what it costs (`tests/results/profiles/mirror.txt`).
+A field is indexed if somebody may look for it, and has values for sorting and sums if somebody
+may want those; the rest is given back as it came. Where searches see an entry half a second
+after it was written, that is an eighth of what it costs (`tests/results/profiles/mirror.txt`).
 
 `recorded_at` is `date_nanos`: `date` would cut the microseconds off, and a page asked "up to
 here" would hold events from after it.
@@ -58,6 +58,9 @@ _FLATTENED = {"type": "flattened"}
 _WORDS = {"type": "text", "analyzer": "standard", "norms": False}
 _KEYWORD_AND_WORDS = {"type": "keyword", "fields": {"words": _WORDS}}
 _CARRIED: dict[str, Any] = {"type": "object", "enabled": False}
+
+# Of what exists they cannot be changed; Elasticsearch leaves them out where they are true.
+_HOW = ("index", "doc_values")
 
 ENTRIES_MAPPING: dict[str, Any] = {
     "dynamic": "strict",
@@ -249,14 +252,33 @@ async def _alias_exists(client: AsyncElasticsearch, alias: str) -> bool:
 async def _add_new_fields(client: AsyncElasticsearch, plan: _Plan) -> None:
     try:
         with guarded():
-            await client.options(request_timeout=CREATE_DEADLINE_S).indices.put_mapping(
+            client = client.options(request_timeout=CREATE_DEADLINE_S)
+            known = await client.indices.get_mapping(index=plan.alias)
+            (index,) = known.values()
+            await client.indices.put_mapping(
                 index=plan.alias,
                 write_index_only=True,
                 dynamic=plan.mapping["dynamic"],
-                properties=plan.mapping["properties"],
+                properties=_beside(index["mappings"], plan.mapping["properties"]),
             )
     except SearchRefused as refusal:
         raise InvariantBroken(
             f"The index behind {plan.alias} contradicts this version's mapping: run"
             f" `chronos rebuild elasticsearch`. {refusal}"
         ) from refusal
+
+
+def _beside(known: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Gives the wanted fields as an index can take them, which has some of them already.
+
+    What is indexed and what has values is said when a field is made, and never again: an older
+    index keeps what it has until it is rebuilt, which is more than is asked for.
+    """
+    made = known.get("properties", {})
+    return {
+        name: field
+        | {how: made[name].get(how, True) for how in _HOW if how in field | made[name]}
+        if name in made
+        else field
+        for name, field in wanted.items()
+    }

@@ -16,8 +16,10 @@ Beside a transaction of the same process a lane begins one for `BESIDE_MIN` comm
 when that transaction is older than `BESIDE_PATIENCE_S`: two lanes that take turns have half as
 many commands each, and nothing is gained but a busier PostgreSQL. At 1,200 transfers a second,
 with all servers on two processors, one at a time takes a quarter less of PostgreSQL's time and
-a little less of ours; at the most that a process can do it is as fast. So a second lane is
-there for those who would wait for somebody's long transaction, or for a lock that it waits for.
+a little less of ours; at the most that a process can do it is as fast. The price is paid by
+whoever comes just after a transaction began: half of one more, 20 ms on that busy machine. So a
+second lane is there for those who would wait for somebody's long transaction, or for a lock
+that it waits for.
 """
 
 from __future__ import annotations
@@ -66,7 +68,6 @@ class Gathering:
     def other_ended(self) -> None:
         """Learns that a transaction of another lane has ended."""
         if self._is_beside:
-            self._is_beside = False
             self._enough.set()
 
     def stop(self) -> None:
@@ -74,29 +75,35 @@ class Gathering:
         self._missing = 0
         self._enough.set()
 
-    async def wait(self, waiting: int, *, beside: bool = False) -> bool:
+    async def wait(self, waiting: int) -> None:
         """Waits until enough attempts are there, or its patience ends.
 
         Args:
             waiting: Commands that are there now.
-            beside: Whether another lane's transaction is under way, or about to begin.
-
-        Returns:
-            False if the other lane's transaction has ended: then all is to be looked at anew,
-            for that lane may have taken what was waited for and begun another one.
         """
-        missing = (BESIDE_MIN if beside else self._expected) - waiting
-        if missing <= 0:
-            return True
+        missing = self._expected - waiting
+        if missing > 0:
+            await self._until(missing, self._patience_s)
+
+    async def wait_beside(self, missing: int, longest_s: float) -> None:
+        """Waits for a reason to look again whether to begin beside another transaction.
+
+        Args:
+            missing: So many more commands are one; the end of that transaction is another.
+            longest_s: This time is the last, above 0.
+        """
+        self._is_beside = True
+        try:
+            await self._until(missing, longest_s)
+        finally:
+            self._is_beside = False
+
+    async def _until(self, missing: int, longest_s: float) -> None:
         self._missing = missing
-        self._is_beside = beside
         self._enough.clear()
-        patience_s = BESIDE_PATIENCE_S if beside else self._patience_s
-        timer = asyncio.get_running_loop().call_later(patience_s, self._enough.set)
+        timer = asyncio.get_running_loop().call_later(longest_s, self._enough.set)
         try:
             await self._enough.wait()
-            return self._is_beside is beside
         finally:
             timer.cancel()
             self._missing = 0
-            self._is_beside = False

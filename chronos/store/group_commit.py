@@ -3,8 +3,8 @@
 Phases of an attempt: `submit` puts it into the queue → a lane takes it with others → one
 transaction → each waiting caller gets its receipt.
 
-* A lane is one connection that runs one batch after the other. While one lane waits for the
-  disk, another may decide. Under load it waits a moment for a fuller batch: `gathering`.
+* A lane is one connection that runs one batch after the other. Under load it waits a moment for
+  a fuller batch, and beside a transaction of another lane for much to do: `gathering`.
 * An attempt that needs a lock which another lane holds now stays in the queue, and so does
   every later one that shares a lock with it: lanes of one process never wait for each other
   inside PostgreSQL, and nobody is overtaken by an attempt on the same account.
@@ -36,7 +36,7 @@ from chronos.errors import DeadlineExceeded, Overloaded, Unavailable
 from chronos.store.event_store import Conflict
 from chronos.store.faults import SERVICE
 from chronos.store.found import NeedsOf, Prepared
-from chronos.store.gathering import BESIDE_PATIENCE_S, Gathering
+from chronos.store.gathering import BESIDE_MIN, BESIDE_PATIENCE_S, Gathering
 from chronos.telemetry import metrics
 from chronos.wire.booking import AnyAttempt, Booked, KeyName
 from chronos.wire.bounds import BYTES_MAX, EVENTS_MAX, LOCKS_MAX
@@ -253,24 +253,31 @@ class GroupCommit:
                 await self._work.wait()
 
     async def _until_enough(self, gathering: Gathering) -> None:
-        """Waits, while there is work, until a transaction is worth its cost."""
         while self._queue and not self._stopping:
             waiting = sum(job.prepared.commands for job in self._queue)
-            if self._is_gathering or self._has_young_transaction():
-                if await gathering.wait(waiting, beside=True):
+            if self._is_gathering:
+                missing, longest_s = BESIDE_MIN, BESIDE_PATIENCE_S
+            else:
+                missing, longest_s = BESIDE_MIN - waiting, self._young_for_s()
+                if longest_s <= 0:
+                    await self._gather(gathering, waiting)
                     return
-                continue
-            self._is_gathering = True
-            try:
-                await gathering.wait(waiting)
-            finally:
-                self._is_gathering = False
-            return
+                if missing <= 0:
+                    return
+            # Whatever ends this wait, another lane may have taken what waited.
+            await gathering.wait_beside(missing, longest_s)
 
-    def _has_young_transaction(self) -> bool:
+    async def _gather(self, gathering: Gathering, waiting: int) -> None:
+        self._is_gathering = True
+        try:
+            await gathering.wait(waiting)
+        finally:
+            self._is_gathering = False
+
+    def _young_for_s(self) -> float:
         # An old one waits for a lock or is somebody's long batch: nobody else waits for it.
-        since_s = perf_counter() - BESIDE_PATIENCE_S
-        return any(began_s > since_s for began_s in self._begun_s)
+        begun_s = self._begun_s
+        return max(begun_s) + BESIDE_PATIENCE_S - perf_counter() if begun_s else 0
 
     def _next_batch(self) -> list[_Job]:
         """Takes what may run together now, oldest first, and marks its locks as held."""

@@ -2,9 +2,9 @@
 
 Phases of one batch: take the pages that are there, decode their records, step (table, Redis or
 Elasticsearch), then acknowledge all of it. Nothing is acknowledged before its effect is there,
-and never one page while an earlier one is open. A stream acknowledges what it gave as soon as
-the next is asked for, also what failed; so it is told to acknowledge nothing, and the consumer
-counts no acknowledgement but ours (`chronos.stream.transport`).
+and never a page while an earlier one of its partition is open. A stream acknowledges what it
+gave as soon as the next is asked for, also what failed; so it is told to acknowledge nothing,
+and the consumer counts no acknowledgement but ours (`chronos.stream.transport`).
 
 What happens to a record that is not plainly good:
 
@@ -16,7 +16,7 @@ What happens to a record that is not plainly good:
 - anything else raises, the app crashes, and its process ends with the fault's exit code.
 
 Bounds: a batch holds at most `batch_events_max` records, or one page, and about as many wait
-behind it; a fuller one is waited for until `batch_wait_s` after the last was taken. Steps run
+behind each; a fuller one is waited for until `batch_wait_s` after the last was taken. Steps run
 one after another unless the agent allows for several batches at once; then no two of them have
 records of one partition, so order holds there (`chronos.stream.taking`).
 """

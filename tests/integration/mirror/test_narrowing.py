@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestClient
 
+from chronos.errors import InvariantBroken
 from chronos.mirror import indices
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import EVENT_TYPES, EntryQuery
@@ -184,6 +185,11 @@ async def test_an_index_of_an_older_version_learns_the_new_fields(
     for name in (*new, "open_holds_after"):
         del old[name]
     old["external_id"] = {"type": "keyword"}
+    # It indexed everything, which nothing but a rebuild can change.
+    for name in ("event_id", "principal", "correlation_id", "causation_id"):
+        old[name] = {"type": "keyword"}
+    for name in ("legs", "booked_after", "overdraft_limit_after"):
+        old[name] = {"type": old[name]["type"]}
     await indices.delete_indices(search.client, names)
     with monkeypatch.context() as before:
         before.setitem(indices.ENTRIES_MAPPING, "properties", old)
@@ -199,3 +205,16 @@ async def test_an_index_of_an_older_version_learns_the_new_fields(
         index=names.entries_alias, query={"match": {"external_id.words": "inv"}}
     )
     assert found["hits"]["total"]["value"] == 2
+
+
+async def test_a_field_of_another_type_is_refused_with_what_to_do(
+    search: ElasticsearchMirror, names: Names, monkeypatch: pytest.MonkeyPatch
+):
+    old = indices.ENTRIES_MAPPING["properties"] | {"booked_after": {"type": "keyword"}}
+    await indices.delete_indices(search.client, names)
+    with monkeypatch.context() as before:
+        before.setitem(indices.ENTRIES_MAPPING, "properties", old)
+        assert len(await search.ensure_indices()) == 2
+
+    with pytest.raises(InvariantBroken, match="chronos rebuild elasticsearch"):
+        await search.ensure_indices()

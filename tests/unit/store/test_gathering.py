@@ -9,7 +9,7 @@ import pytest
 from chronos.ledger.needs import needs_of
 from chronos.store import gathering as module
 from chronos.store import group_commit
-from chronos.store.gathering import BESIDE_MIN, KNOWN_MIN, PATIENCE_MAX_S, Gathering
+from chronos.store.gathering import KNOWN_MIN, PATIENCE_MAX_S, Gathering
 from chronos.store.group_commit import GroupCommit
 from tests.unit.store.held import LIMITS, held, move, submitted
 
@@ -120,32 +120,30 @@ async def test_closing_ends_the_wait():
     await asyncio.wait_for(waiting, SOON_S)
 
 
-async def test_beside_another_transaction_a_full_one_is_worth_it_at_once():
-    assert await asyncio.wait_for(Gathering().wait(BESIDE_MIN, beside=True), SOON_S)
-
-
-async def test_the_end_of_the_other_transaction_has_all_looked_at_anew(monkeypatch):
-    monkeypatch.setattr(module, "BESIDE_PATIENCE_S", LONG_S)
+@pytest.mark.parametrize("ending", ["other_ended", "arrived", "stop"])
+async def test_a_wait_beside_another_transaction_has_three_ends(ending):
     gathering = Gathering()
-    waiting = asyncio.create_task(gathering.wait(1, beside=True))
+    waiting = asyncio.create_task(gathering.wait_beside(2, LONG_S))
+    await asyncio.sleep(0)
+    gathering.arrived(1)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    getattr(gathering, ending)(*[1] * (ending == "arrived"))
+
+    await asyncio.wait_for(waiting, SOON_S)
+
+
+async def test_the_end_of_another_transaction_does_not_end_a_plain_wait():
+    gathering = Gathering()
+    gathering.ended(known=KNOWN_MIN, took_s=LONG_S)
+    waiting = asyncio.create_task(gathering.wait(1))
     await asyncio.sleep(0)
     gathering.other_ended()
-
-    assert not await asyncio.wait_for(waiting, SOON_S)
-
-
-async def test_what_comes_meanwhile_ends_the_wait_beside_another(monkeypatch):
-    monkeypatch.setattr(module, "BESIDE_PATIENCE_S", LONG_S)
-    gathering = Gathering()
-    waiting = asyncio.create_task(gathering.wait(1, beside=True))
     await asyncio.sleep(0)
-    gathering.arrived(BESIDE_MIN - 1)
 
-    assert await asyncio.wait_for(waiting, SOON_S)
-
-
-async def test_nobody_waits_beside_another_for_ever():
-    assert await asyncio.wait_for(Gathering().wait(1, beside=True), SOON_S)
+    assert not waiting.done()
+    gathering.stop()
+    await asyncio.wait_for(waiting, SOON_S)
 
 
 @pytest.fixture
@@ -158,7 +156,6 @@ async def two_lanes(committer):
 @pytest.fixture
 def young(monkeypatch):
     """Lets no transaction grow old."""
-    monkeypatch.setattr(module, "BESIDE_PATIENCE_S", LONG_S)
     monkeypatch.setattr(group_commit, "BESIDE_PATIENCE_S", LONG_S)
 
 
@@ -176,7 +173,6 @@ async def test_few_commands_wait_for_the_transaction_that_is_under_way(two_lanes
 
 
 async def test_nobody_waits_for_a_transaction_that_is_old(two_lanes, committer, monkeypatch):
-    monkeypatch.setattr(module, "BESIDE_PATIENCE_S", 0.001)
     monkeypatch.setattr(group_commit, "BESIDE_PATIENCE_S", 0.001)
     first = await held(two_lanes, committer, move("first"))
     await asyncio.sleep(0.01)
@@ -188,3 +184,46 @@ async def test_nobody_waits_for_a_transaction_that_is_old(two_lanes, committer, 
     await asyncio.gather(first, *other)
 
     assert [len(batch) for batch in committer.batches] == [1, 1]
+
+
+@pytest.mark.usefixtures("young")
+async def test_many_commands_are_worth_a_transaction_beside_another(
+    two_lanes, committer, monkeypatch
+):
+    monkeypatch.setattr(group_commit, "BESIDE_MIN", 5)
+    first = await held(two_lanes, committer, move("first"))
+    committer.began.clear()
+    few = await submitted(two_lanes, [move(f"few-{n}", "c", "d") for n in range(4)])
+    await asyncio.sleep(0.01)
+    assert not committer.began.is_set()
+    last = await submitted(two_lanes, [move("last", "e", "f")])
+    async with asyncio.timeout(SOON_S):
+        await committer.began.wait()
+    committer.let.set()
+    await asyncio.gather(first, *few, *last)
+
+    assert [len(batch) for batch in committer.batches] == [1, 5]
+
+
+@pytest.mark.usefixtures("young")
+async def test_what_was_taken_by_another_lane_does_not_count_any_more(
+    two_lanes, committer, monkeypatch
+):
+    monkeypatch.setattr(group_commit, "BESIDE_MIN", 5)
+    first = await held(two_lanes, committer, move("first"))
+    few = await submitted(two_lanes, [move(f"few-{n}", "c", "d") for n in range(4)])
+    await asyncio.sleep(0.01)
+    committer.began.clear()
+    committer.let.set()
+    committer.let.clear()  # lets the first one go, and holds the next
+    await first
+    async with asyncio.timeout(SOON_S):
+        await committer.began.wait()
+    one = await submitted(two_lanes, [move("one", "e", "f")])
+    await asyncio.sleep(0.01)
+    assert [len(batch) for batch in committer.batches] == [1, 4]
+    committer.let.set()
+    async with asyncio.timeout(SOON_S):
+        await asyncio.gather(*few, *one)
+
+    assert [len(batch) for batch in committer.batches] == [1, 4, 1]
