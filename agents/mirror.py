@@ -26,7 +26,6 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
-import structlog
 from mode import CrashingSupervisor
 
 from agents.index_source import Agent, Source
@@ -46,8 +45,6 @@ from chronos.wire.record import RecordHead, read_head
 
 ENTRIES_NAME = "mirror-entries"
 ACCOUNTS_NAME = "mirror-accounts"
-
-log = structlog.get_logger("agents.mirror")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

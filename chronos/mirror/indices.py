@@ -47,9 +47,10 @@ _KEYWORD_FOUND = {"type": "keyword", "doc_values": False}
 # Sorted and summed, and found slowly.
 _LONG_SUMMED = {"type": "long", "index": False}
 # Kept and given back.
-_KEYWORD_KEPT = {"type": "keyword", "index": False, "doc_values": False}
-_LONG_KEPT = {"type": "long", "index": False, "doc_values": False}
-_SHORT_KEPT = {"type": "short", "index": False, "doc_values": False}
+_KEPT = {"index": False, "doc_values": False}
+_KEYWORD_KEPT = _KEYWORD | _KEPT
+_LONG_KEPT = _LONG | _KEPT
+_SHORT_KEPT = {"type": "short"} | _KEPT
 _DATE = {"type": "date", "format": "strict_date"}
 _INSTANT = {"type": "date_nanos", "format": "strict_date_optional_time_nanos"}
 # To the millisecond, in any year: `date_nanos` ends in 2262, and a hold may end later.
@@ -57,6 +58,7 @@ _MOMENT = {"type": "date", "format": "strict_date_optional_time_nanos"}
 _FLATTENED = {"type": "flattened"}
 _WORDS = {"type": "text", "analyzer": "standard", "norms": False}
 _KEYWORD_AND_WORDS = {"type": "keyword", "fields": {"words": _WORDS}}
+# The same for an object, whatever is in it.
 _CARRIED: dict[str, Any] = {"type": "object", "enabled": False}
 
 # Of what exists they cannot be changed; Elasticsearch leaves them out where they are true.
