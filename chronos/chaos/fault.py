@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from chronos.chaos.scene import Scene
+
+
+KAFKA_STANDS_STILL: Final = "Kafka stands still"
+"""Name of the fault by which C12 judges the rate of writes."""
 
 
 class Phase(enum.StrEnum):

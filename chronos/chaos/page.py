@@ -15,6 +15,7 @@ from chronos.chaos.history import Kind, Outcome
 from chronos.chaos.report import HOLDS, INVALID, VIOLATED, Report
 from chronos.chaos.timeline import fault_style, timeline
 from chronos.chaos.verdict import Verdict
+from chronos.chaos.wounds import SLACK
 from chronos.drawing.axes import clock_text
 from chronos.embedded.files import write_atomically
 
@@ -49,6 +50,7 @@ def page(report: Report) -> str:
         _section("Timeline", timeline(report)),
         _section("Checkers", _checkers(report.verdicts)),
         _section("Faults", _faults(report)),
+        _section("Promises of time", _promises(report)),
         _section("Faults left out on this machine", _left_out(report)),
         _section("Operations", _operations(report)),
         _footer(report),
@@ -187,6 +189,25 @@ def _faults(report: Report) -> Html:
 
 def _failure(one: Injection) -> Html:
     return tag("div", one.failure, class_="bad") if one.failure else NOTHING
+
+
+def _promises(report: Report) -> Html:
+    head = ("promised is that", "#within", "#waits", "#late", "#slowest")
+    rows = [
+        (
+            tag("td", one.promise),
+            _number(f"{one.within_s:g} s"),
+            _number(f"{one.waits:,}"),
+            tag("td", f"{one.late:,}", class_="number unsure" if one.late else "number"),
+            _number(seconds_text(one.slowest_s)),
+        )
+        for one in report.promises
+    ]
+    told = (
+        "Waits count from the last moment at which what they rest upon was hurt by another "
+        f"fault. Later than promised is late, {SLACK:g} times as late is a violation."
+    )
+    return join((tag("p", told), _table(head, rows)))
 
 
 def _left_out(report: Report) -> Html:

@@ -18,6 +18,7 @@ from chronos.chaos.load.attempts import is_command
 from chronos.chaos.profile import Profile
 from chronos.chaos.sampling import Sample
 from chronos.chaos.verdict import VIOLATIONS_SHOWN_MAX, Verdict
+from chronos.chaos.wounds import Timed
 from chronos.embedded.files import write_atomically
 
 HOLDS, VIOLATED, INVALID = 0, 1, 2
@@ -76,6 +77,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     left_out: tuple[LeftOut, ...]
     verdicts: tuple[Verdict, ...]
     samples: tuple[Sample, ...]
+    promises: tuple[Timed, ...] = ()
+    """Times promised by the faults, and how they were kept; a broken one is a failure too."""
     failures: tuple[str, ...] = ()
     """Promises broken by the run as a whole: not quiet in time, say."""
     spoiled: tuple[str, ...] = ()

@@ -39,7 +39,7 @@ from chronos.chaos.schedule import Planned, faults_needed, plan
 from chronos.chaos.small_disk import SmallDisk
 from chronos.chaos.verdict import Verdict
 from chronos.chaos.workload import NoLoad, Workload
-from chronos.chaos.wounds import Wounds
+from chronos.chaos.wounds import Timed, Wounds
 from chronos.clock import Clock
 from chronos.embedded.report import Report as News
 from chronos.errors import ChronosError
@@ -91,6 +91,7 @@ class _Notes:
     verdicts: list[Verdict] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     spoiled: list[str] = field(default_factory=list)
+    promises: tuple[Timed, ...] = ()
 
 
 async def run_chaos(
@@ -126,6 +127,7 @@ async def run_chaos(
         except Exception as error:  # noqa: BLE001 - it is told in the report, and proves nothing
             told = "".join(format_exception(error)).rstrip()
             notes.spoiled.append(f"The run itself fell over: {told}")
+    notes.promises = wounds.timed()
     return _report(order, notes, started_at)
 
 
@@ -291,6 +293,7 @@ def _report(order: Order, notes: _Notes, started_at: datetime) -> Report:
         left_out=tuple(notes.left_out),
         verdicts=tuple(notes.verdicts),
         samples=tuple(notes.samples),
+        promises=notes.promises,
         failures=tuple(notes.failures),
         spoiled=tuple(notes.spoiled),
     )

@@ -20,6 +20,7 @@ from chronos.chaos.page import (
 )
 from chronos.chaos.report import HOLDS, VIOLATED, Report
 from chronos.chaos.verdict import Verdict
+from chronos.chaos.wounds import SLACK
 from chronos.drawing.axes import clock_text
 
 WIDTH_MAX = 100
@@ -31,6 +32,7 @@ def print_summary(report: Report, console: Console | None = None) -> None:
     out.width = min(out.width, WIDTH_MAX)
     out.print(_checkers(report.verdicts))
     out.print(_faults(report))
+    out.print(_promises(report))
     if report.left_out:
         out.print(_left_out(report))
     out.print(Text(_figures(report)))
@@ -81,6 +83,18 @@ def _faults(report: Report) -> Table:
         )
         style = "red" if one.failure else ""
         table.add_row(*(Text(cell, style=style) for cell in cells))
+    return table
+
+
+def _promises(report: Report) -> Table:
+    table = _table(f"Promises of time (late is told, {SLACK:g} times as late is a violation)")
+    table.add_column("promised is that")
+    for name in ("within", "waits", "late", "slowest"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in report.promises:
+        within, slowest = f"{one.within_s:g} s", seconds_text(one.slowest_s)
+        cells = (one.promise, within, f"{one.waits:,}", f"{one.late:,}", slowest)
+        table.add_row(*map(Text, cells), style="yellow" if one.late else "")
     return table
 
 

@@ -8,6 +8,8 @@ seconds, and anything below `FLOOR_MS` is fast enough. Calm is before the first 
 again between faults, from a while after the last heal to the next fault; the slower of the two
 counts, so that a neighbour who came while the run lasted is not taken for a fault. The floor is
 high on purpose: a write that waited for a dead reader would wait for a time-out, seconds.
+
+The rule for rates is in `rates`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from chronos.chaos.checkers.rates import LEAST, Rates
 from chronos.chaos.checkers.told import WRITES, name_of
+from chronos.chaos.checkers.windows import NEVER, Window, healing_ns, is_in, restless
 from chronos.chaos.fault import Injection
 from chronos.chaos.history import Attempt, Kind, Operation, Outcome
 from chronos.chaos.verdict import Verdict, verdict
@@ -29,38 +33,24 @@ FLOOR_MS: Final = 250.0
 PROMISE: Final = (
     "no write fails outside faults of the API and PostgreSQL, nothing is answered with 500, "
     f"and during faults of the read side p99 is at most {SLOWER_MAX} times that of calm "
-    f"seconds, or {FLOOR_MS:g} ms"
+    f"seconds, or {FLOOR_MS:g} ms; while Kafka stands still, at least {LEAST:g} times as many "
+    "are answered as in calm seconds"
 )
 JUDGED_MIN: Final = 200
 """Fewer writes have no 99th percentile."""
-CALM_AFTER_NS: Final = 2_000_000_000
-"""From a heal until the seconds after it count as calm."""
 GRACE_NS: Final = 1_000_000_000
 """After the heal of a fault of the write side: connections are made anew."""
 DEADLINE_NS: Final = 2_000_000_000
 """How long a client waits for an answer."""
-_NEVER: Final = 1 << 62
 _SENT: Final = (Kind.TRANSFER, Kind.HOLD, Kind.CAPTURE, Kind.VOID, Kind.REVERSAL, Kind.RETRY)
 _OPENING_PROCESS: Final = 0
 """Opens the bank, alone, before the load."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A time on the history's clock, both ends included."""
-
-    begin_ns: int
-    end_ns: int
-
-    def meets(self, begin_ns: int, end_ns: int) -> bool:
-        """Tells whether it has a moment in common with another."""
-        return self.begin_ns <= end_ns and begin_ns <= self.end_ns
-
-
 def availability(history: Sequence[Operation], injections: Sequence[Injection]) -> Verdict:
     """C12: no write fails but for its own side, and none waits for the other."""
     excused = [
-        Window(one.begun_ns, (one.ended_ns + GRACE_NS) if one.ended_ns else _NEVER)
+        Window(one.begun_ns, (one.ended_ns + GRACE_NS) if one.ended_ns else NEVER)
         for one in injections
         if not READ_SIDE.issuperset(one.hits)
     ]
@@ -80,9 +70,14 @@ def availability(history: Sequence[Operation], injections: Sequence[Injection]) 
                     f"{_attempt(operation, attempt, start)} outside every fault of the API and "
                     "PostgreSQL"
                 )
-    latencies = _Latencies.of(history, injections, excused)
-    wrong += latencies.violations()
-    return verdict("C12", latencies.promise(), looked_at=looked_at, violations=wrong)
+    sent = [one for one in history if one.process != _OPENING_PROCESS]
+    load_ns = min((one.invoked_ns for one in sent), default=0)
+    writes = list(_writes(sent))
+    latencies = _Latencies.of(writes, _Times(load_ns, injections, excused))
+    rates = Rates.of(writes, injections, load_ns)
+    wrong += [*latencies.violations(), *rates.violations()]
+    figures = "; ".join(filter(None, (str(latencies), str(rates))))
+    return verdict("C12", f"{PROMISE}: {figures}", looked_at=looked_at, violations=wrong)
 
 
 def _is_lost(attempt: Attempt) -> bool:
@@ -110,22 +105,19 @@ class _Times:
         under_load = [one for one in injections if one.begun_ns >= load_ns]
         spared = [one for one in under_load if READ_SIDE.issuperset(one.hits)]
         self._load_ns = load_ns
-        self._first_ns = min((one.begun_ns for one in under_load), default=_NEVER)
+        self._first_ns = min((one.begun_ns for one in under_load), default=NEVER)
         self._excused = excused
-        self._hurt = [Window(one.begun_ns, _healing(one)) for one in spared]
-        self._healing = [Window(_healing(one), one.ended_ns or _NEVER) for one in spared]
-        self._restless = [
-            Window(one.begun_ns, one.ended_ns + CALM_AFTER_NS if one.ended_ns else _NEVER)
-            for one in under_load
-        ]
+        self._hurt = [Window(one.begun_ns, healing_ns(one)) for one in spared]
+        self._healing = [Window(healing_ns(one), one.ended_ns or NEVER) for one in spared]
+        self._restless = [restless(one) for one in under_load]
 
     def place(self, at_ns: int, end_ns: int) -> str:
         """Names the group of a write, empty for none."""
-        if at_ns < self._load_ns or _is_in(at_ns, self._excused):
+        if at_ns < self._load_ns or is_in(at_ns, self._excused):
             return ""
-        if _is_in(at_ns, self._healing):
+        if is_in(at_ns, self._healing):
             return "restarting"
-        if _is_in(at_ns, self._hurt):
+        if is_in(at_ns, self._hurt):
             return "during"
         if any(window.meets(at_ns, end_ns) for window in self._restless):
             return ""
@@ -147,27 +139,19 @@ class _Latencies:
     groups: dict[str, list[float]]
 
     @classmethod
-    def of(
-        cls,
-        history: Sequence[Operation],
-        injections: Sequence[Injection],
-        excused: Sequence[Window],
-    ) -> _Latencies:
-        sent = [one for one in history if one.process != _OPENING_PROCESS]
-        times = _Times(min((o.invoked_ns for o in sent), default=0), injections, excused)
+    def of(cls, writes: Iterable[tuple[int, int]], times: _Times) -> _Latencies:
         groups: dict[str, list[float]] = {name: [] for name in ("", *_WORDS)}
-        for at_ns, end_ns in _writes(sent):
+        for at_ns, end_ns in writes:
             groups[times.place(at_ns, end_ns)].append((end_ns - at_ns) / 1e6)
         return cls({name: sorted(groups[name]) for name in _WORDS})
 
-    def promise(self) -> str:
-        """Says the rule and the figures."""
+    def __str__(self) -> str:
         figures = ", ".join(
             f"{_p99(some):.1f} ms {_WORDS[name]} ({len(some)} writes)"
             for name, some in self.groups.items()
             if some
         )
-        return f"{PROMISE}: {figures or 'no figures'}{'' if self.is_judged else '; too few'}"
+        return f"{figures or 'no latencies'}{'' if self.is_judged else '; too few'}"
 
     @property
     def is_judged(self) -> bool:
@@ -191,20 +175,12 @@ class _Latencies:
             )
 
 
-def _healing(one: Injection) -> int:
-    return one.healing_ns or one.ended_ns or _NEVER
-
-
 def _writes(history: Iterable[Operation]) -> Iterator[tuple[int, int]]:
     for operation in history:
         if operation.kind in _SENT:
             for attempt in operation.attempts:
                 if attempt.outcome is not Outcome.INFO and attempt.completed_ns is not None:
                     yield attempt.invoked_ns, attempt.completed_ns
-
-
-def _is_in(at_ns: int, windows: Iterable[Window]) -> bool:
-    return any(window.meets(at_ns, at_ns) for window in windows)
 
 
 def _p99(some: Sequence[float]) -> float:

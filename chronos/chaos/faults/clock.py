@@ -13,9 +13,9 @@ from random import Random
 
 from chronos.chaos.fault import Fault, FaultFailed
 from chronos.chaos.faults import following, promise
-from chronos.chaos.faults.kafka import DRAINED_S, writes_go_on
+from chronos.chaos.faults.kafka import writes_go_on
 from chronos.chaos.faults.network import SERVERS
-from chronos.chaos.faults.promise import SLACK, Shape
+from chronos.chaos.faults.promise import Shape
 from chronos.chaos.scene import CLOCKED, Scene
 from chronos.chaos.wounds import Wounds
 
@@ -90,9 +90,7 @@ class ClockWrong(Shape):
             if self._is_alone and scene.pids.get(name) != pid:
                 raise FaultFailed(f"{name} ended when clocks were wrong: {self.name}.")
         written = await promise.head(self, scene)
-        drained_s = await promise.until_published(
-            self, scene, up_to=written, within_s=DRAINED_S * SLACK
-        )
+        drained_s = await promise.until_published(self, scene, up_to=written)
         shown = await following.until_shown(self, scene, self.chance)
         return "; ".join((seen, f"outbox drained after {drained_s:.1f} s", shown))
 

@@ -10,12 +10,12 @@ from random import Random
 from chronos.chaos.fault import Fault, FaultFailed
 from chronos.chaos.faults import following, promise
 from chronos.chaos.faults.kafka import writes_go_on
-from chronos.chaos.faults.promise import SLACK, Shape
+from chronos.chaos.faults.promise import Shape
 from chronos.chaos.scene import Scene
-from chronos.chaos.wounds import Wounds
+from chronos.chaos.wounds import Promise, Wounds
 
-REDIS_READY_S = 10.0
-ELASTICSEARCH_READY_S = 60.0
+REDIS_READY = Promise(text="Redis, killed, serves again", within_s=10.0)
+ELASTICSEARCH_READY = Promise(text="Elasticsearch, killed, serves again", within_s=60.0)
 
 
 def copy_faults(chance: Random, wounds: Wounds) -> tuple[Fault, ...]:
@@ -164,7 +164,7 @@ class _Search(_Copy):
 
         await self.wounds.until(
             is_refused,
-            within_s=promise.RUNS_S,
+            within=promise.RUNS_S,
             resting_on=("balances",),
             failure=lambda: f"Without Elasticsearch a search was told {last[0]}.",
         )
@@ -186,7 +186,7 @@ class SearchKilled(_Search):
             self,
             scene,
             "elasticsearch",
-            within_s=ELASTICSEARCH_READY_S * SLACK,
+            within=ELASTICSEARCH_READY,
             resting_on=frozenset(),
         )
         seen = await self.end_watch()
@@ -261,9 +261,7 @@ async def refilled(fault: Shape, scene: Scene) -> str:
     Raises:
         FaultFailed: It takes too long.
     """
-    await promise.until_ready(
-        fault, scene, "redis", within_s=REDIS_READY_S * SLACK, resting_on=frozenset()
-    )
+    await promise.until_ready(fault, scene, "redis", within=REDIS_READY, resting_on=frozenset())
     return await following.until_redis_followed(fault, scene)
 
 

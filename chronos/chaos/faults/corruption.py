@@ -14,17 +14,18 @@ from time import monotonic
 from chronos.chaos.fault import Fault, FaultFailed, Phase
 from chronos.chaos.faults import commanding, metering, promise
 from chronos.chaos.faults.asking import Reply
-from chronos.chaos.faults.promise import SLACK, Shape
+from chronos.chaos.faults.promise import Shape
 from chronos.chaos.faults.write_side import POSTGRES_READY_S
 from chronos.chaos.readers.pages import Pages, Place
 from chronos.chaos.scene import Scene
-from chronos.chaos.wounds import Wounds
+from chronos.chaos.wounds import SLACK, Promise, Wounds
 
-VERIFIED_S = 60.0
+NAMED = Promise(text="`chronos verify` names a changed event", within_s=60.0)
 REFUSED_S = 10.0
 SPARED = 3
 """Accounts on other pages that are read beside the damaged one."""
 _SOME_EVENTS = 1_000
+_VERIFIED_S = NAMED.within_s * SLACK
 _LOGGED = "invalid page in block"
 
 
@@ -97,7 +98,7 @@ class PageDamaged(Shape):
 
         await self.wounds.until(
             is_refused,
-            within_s=REFUSED_S,
+            within=REFUSED_S,
             failure=lambda: f"A read of a damaged page was told {last[0]}, not 503.",
         )
 
@@ -128,8 +129,9 @@ class BodyChanged(Shape):
         changed[self.chance.randrange(len(body))] ^= 1
         await pages(scene).change_body(account_id, version, bytes(changed))
         began_s = monotonic()
-        code, report = await commanding.chronos(scene, "verify", within_s=VERIFIED_S)
+        code, report = await commanding.chronos(scene, "verify", within_s=_VERIFIED_S)
         took_s = monotonic() - began_s
+        self.wounds.note(NAMED, took_s)
         named = [(one.get("account_id"), one.get("version")) for one in report["findings"]]
         if code == 0 or (account_id, version) not in named:
             raise FaultFailed(
@@ -145,7 +147,7 @@ class BodyChanged(Shape):
             return ""
         await pages(scene).change_body(*event)
         self._event = None
-        code, report = await commanding.chronos(scene, "verify", within_s=VERIFIED_S * SLACK)
+        code, report = await commanding.chronos(scene, "verify", within_s=_VERIFIED_S)
         if code != 0:
             raise FaultFailed(
                 f"The journal does not prove itself again: {report['findings'][:SPARED]}"
@@ -176,6 +178,6 @@ async def _is_read(fault: Shape, scene: Scene, account_id: str) -> None:
 
     await fault.wounds.until(
         is_read,
-        within_s=REFUSED_S,
+        within=REFUSED_S,
         failure=lambda: f"Account {account_id}, whose page is whole, was told {last[0]}.",
     )

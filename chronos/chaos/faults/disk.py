@@ -83,7 +83,7 @@ class DiskFull(Shape):
             self,
             scene,
             "postgres",
-            within_s=write_side.POSTGRES_READY_S,
+            within=write_side.POSTGRES_READY_S,
             resting_on=frozenset(),
         )
         first = await write_side.first_ack(self, scene)

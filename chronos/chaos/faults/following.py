@@ -9,9 +9,10 @@ from random import Random
 from chronos.chaos.fault import FaultFailed, Unseen
 from chronos.chaos.faults import promise
 from chronos.chaos.faults.asking import Reply
-from chronos.chaos.faults.promise import SLACK, Shape
+from chronos.chaos.faults.promise import Shape
 from chronos.chaos.readers.copies import RedisCopy, SearchCopy
 from chronos.chaos.scene import Scene
+from chronos.chaos.wounds import SLACK, Promise
 
 FOLLOWED_S = 60.0
 INDEXED_PER_S = 3_000
@@ -175,9 +176,10 @@ async def _until_new(
         ]
         return not behind
 
+    followed = Promise(text=f"{who} is as new as the journal was", within_s=FOLLOWED_S)
     return await fault.wounds.until(
         is_new,
-        within_s=FOLLOWED_S * SLACK + more_s,
+        within=FOLLOWED_S * SLACK + more_s if more_s else followed,
         resting_on=fault.resting_on("postgres", "kafka", "relay", *parts),
         failure=lambda: f"{who} did not follow: {', '.join(behind[:_NAMED])}.",
     )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from chronos.chaos.fault import Fault
+from chronos.chaos.fault import KAFKA_STANDS_STILL, Fault
 from chronos.chaos.faults import promise
-from chronos.chaos.faults.promise import SLACK, Shape
+from chronos.chaos.faults.promise import Shape
 from chronos.chaos.scene import Scene
-from chronos.chaos.wounds import Wounds
+from chronos.chaos.wounds import Promise, Wounds
 
-KAFKA_READY_S = 60.0
+KAFKA_READY = Promise(text="Kafka, killed or paused, serves again", within_s=60.0)
 PAUSE_S_MAX = 30.0
-WRITES_GO_ON_S = 5.0
-DRAINED_S = 30.0
+WRITES_GO_ON = Promise(
+    text="a write is acknowledged while a part of the stream is away", within_s=5.0
+)
 
 
 def kafka_faults(wounds: Wounds) -> tuple[Fault, ...]:
@@ -22,7 +23,7 @@ def kafka_faults(wounds: Wounds) -> tuple[Fault, ...]:
     hits = frozenset({"kafka"})
     return (
         KafkaKilled(kind="T4", name="Kafka is killed", hits=hits, wounds=wounds),
-        KafkaPaused(kind="T4", name="Kafka stands still", hits=hits, wounds=wounds),
+        KafkaPaused(kind="T4", name=KAFKA_STANDS_STILL, hits=hits, wounds=wounds),
     )
 
 
@@ -86,7 +87,7 @@ async def writes_go_on(fault: Shape, scene: Scene, before: int) -> None:
         fault,
         scene,
         beyond=before,
-        within_s=WRITES_GO_ON_S * SLACK,
+        within=WRITES_GO_ON,
         what=f"Writes stopped while this lasted: {fault.name}.",
     )
 
@@ -98,10 +99,8 @@ async def caught_up(fault: Shape, scene: Scene) -> str:
         FaultFailed: One of them takes too long.
     """
     ready_s = await promise.until_ready(
-        fault, scene, "kafka", within_s=KAFKA_READY_S * SLACK, resting_on=frozenset()
+        fault, scene, "kafka", within=KAFKA_READY, resting_on=frozenset()
     )
     written = await promise.head(fault, scene)
-    drained_s = await promise.until_published(
-        fault, scene, up_to=written, within_s=DRAINED_S * SLACK
-    )
+    drained_s = await promise.until_published(fault, scene, up_to=written)
     return f"served after {ready_s:.1f} s, outbox drained {drained_s:.1f} s later"

@@ -11,16 +11,15 @@ from chronos.chaos.fault import FaultFailed, Phase
 from chronos.chaos.faults.asking import Doors
 from chronos.chaos.readers.primary import Primary
 from chronos.chaos.scene import Scene
-from chronos.chaos.wounds import Wounds
+from chronos.chaos.wounds import Promise, Wounds
 
-SLACK = 3.0
-"""By how much a promised time may be exceeded where the load shares two processors with it."""
 SESSION_S = 10.0
 """Kafka's session time-out of every worker: who is silent for longer has lost its work."""
 RUNS_S = 30.0
 """Time in which whoever was killed runs again: the pause of its supervisor and its start."""
 READY_S = 120.0
 """Time in which a worker must serve again, however busy the machine."""
+DRAINED = Promise(text="the relay has published what was written until then", within_s=30.0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,14 +79,19 @@ async def until_it_runs(fault: Shape, scene: Scene, name: str) -> None:
 
     await fault.wounds.until(
         runs,
-        within_s=RUNS_S,
+        within=RUNS_S,
         resting_on=fault.resting_on("postgres", "kafka"),
         failure=lambda: f"{name} does not run.",
     )
 
 
 async def until_ready(
-    fault: Shape, scene: Scene, name: str, *, within_s: float, resting_on: frozenset[str]
+    fault: Shape,
+    scene: Scene,
+    name: str,
+    *,
+    within: float | Promise,
+    resting_on: frozenset[str],
 ) -> float:
     """Waits until a child serves; gives the seconds that it took.
 
@@ -101,7 +105,7 @@ async def until_ready(
 
     return await fault.wounds.until(
         ready,
-        within_s=within_s,
+        within=within,
         resting_on=resting_on,
         failure=lambda: f"{name} does not serve again.",
     )
@@ -138,7 +142,7 @@ async def spent_key(fault: Shape, scene: Scene) -> str:
 
     await fault.wounds.until(
         is_found,
-        within_s=RUNS_S,
+        within=RUNS_S,
         resting_on=fault.resting_on("postgres", "api"),
         failure=lambda: "No command was granted yet, so no fault can ask for a write.",
     )
@@ -146,7 +150,7 @@ async def spent_key(fault: Shape, scene: Scene) -> str:
 
 
 async def until_written(
-    fault: Shape, scene: Scene, *, beyond: int, within_s: float, what: str
+    fault: Shape, scene: Scene, *, beyond: int, within: float | Promise, what: str
 ) -> float:
     """Waits until the clients' writes have brought the journal beyond a position.
 
@@ -159,7 +163,7 @@ async def until_written(
 
     return await fault.wounds.until(
         is_beyond,
-        within_s=within_s,
+        within=within,
         resting_on=fault.resting_on("postgres", "api"),
         failure=lambda: what,
     )
@@ -174,7 +178,7 @@ async def head(fault: Shape, scene: Scene) -> int:
     return await fault.wounds.seen(primary(scene).head, resting_on=fault.resting_on("postgres"))
 
 
-async def until_published(fault: Shape, scene: Scene, *, up_to: int, within_s: float) -> float:
+async def until_published(fault: Shape, scene: Scene, *, up_to: int) -> float:
     """Waits until the relay has published everything up to a position.
 
     Raises:
@@ -188,7 +192,7 @@ async def until_published(fault: Shape, scene: Scene, *, up_to: int, within_s: f
 
     return await fault.wounds.until(
         is_published,
-        within_s=within_s,
+        within=DRAINED,
         resting_on=fault.resting_on("postgres", "kafka", "relay"),
         failure=lambda: f"The relay left {left[0]} rows up to position {up_to} unpublished.",
     )

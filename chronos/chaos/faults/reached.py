@@ -16,13 +16,13 @@ from time import monotonic
 from chronos.chaos.fault import FaultFailed
 from chronos.chaos.faults import following, promise, write_side
 from chronos.chaos.faults.asking import Doors, Reply
-from chronos.chaos.faults.kafka import DRAINED_S, writes_go_on
-from chronos.chaos.faults.promise import READY_S, SLACK, Shape
+from chronos.chaos.faults.kafka import writes_go_on
+from chronos.chaos.faults.promise import READY_S, Shape
 from chronos.chaos.links import Link
 from chronos.chaos.scene import Scene
+from chronos.chaos.wounds import Promise
 
-DOOR_S = 10.0
-"""Time in which a healed door answers a client."""
+ANSWERED = Promise(text="a door, healed, answers a client", within_s=10.0)
 SILENCE_S = 6.0
 """A command's deadline and a little: whoever asks into a cut is told by then."""
 _ASK_EVERY_S = 0.2
@@ -138,15 +138,13 @@ class Promised:
             self.fault,
             self.scene,
             process,
-            within_s=READY_S,
+            within=READY_S,
             resting_on=self.fault.resting_on("postgres", "kafka"),
         )
 
     async def _published(self) -> str:
         written = await promise.head(self.fault, self.scene)
-        took_s = await promise.until_published(
-            self.fault, self.scene, up_to=written, within_s=DRAINED_S * SLACK
-        )
+        took_s = await promise.until_published(self.fault, self.scene, up_to=written)
         return f"outbox drained after {took_s:.1f} s"
 
     async def _searches_work(self) -> str:
@@ -186,7 +184,7 @@ class Promised:
 
         return await self.fault.wounds.until(
             is_ok,
-            within_s=DOOR_S * SLACK,
+            within=ANSWERED,
             resting_on=self.fault.resting_on(*rests),
             failure=lambda: f"{who} through a link that is whole again is told {last[0]}.",
         )

@@ -161,6 +161,6 @@ async def _ready(fault: Shape, scene: Scene, name: str) -> float:
         fault,
         scene,
         name,
-        within_s=READY_S,
+        within=READY_S,
         resting_on=frozenset({"postgres", "kafka"}),
     )

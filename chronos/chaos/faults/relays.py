@@ -11,14 +11,20 @@ import aiohttp
 from chronos.assembly.processes import url
 from chronos.chaos.fault import Fault, FaultFailed, Unseen
 from chronos.chaos.faults import promise
-from chronos.chaos.faults.promise import READY_S, SESSION_S, SLACK, Shape
+from chronos.chaos.faults.promise import READY_S, SESSION_S, Shape
 from chronos.chaos.scene import Scene
-from chronos.chaos.wounds import Wounds
+from chronos.chaos.wounds import Promise, Wounds
 from chronos.embedded.ports import API_PROCESSES_MAX
 from chronos.store.outbox import TAKEOVER_AFTER_S
 
-DRAINED_S = 30.0
-SETTLED_S = 30.0
+LOOKING_S = 5.0
+"""For the group to agree on a new owner, and between two looks at the lease."""
+TAKEN = Promise(
+    text="the shards of a relay that sleeps are taken by another",
+    within_s=SESSION_S + TAKEOVER_AFTER_S + LOOKING_S,
+)
+FENCED = Promise(text="a relay that woke up knows that its shards are gone", within_s=30.0)
+HELD = Promise(text="every shard is held by one relay", within_s=30.0)
 SECOND = "relay-2"
 _LOOK_S = 2.0
 _OWNED = "chronos_relay_shard_owned"
@@ -60,7 +66,7 @@ class RelayKilled(Shape):
             self,
             scene,
             "relay",
-            within_s=READY_S,
+            within=READY_S,
             resting_on=frozenset({"postgres", "kafka"}),
         )
         return f"ready after {ready_s:.1f} s, {await drained(self, scene)}"
@@ -118,7 +124,7 @@ class RelaySleeps(Shape):
 
         took_s = await self.wounds.until(
             is_taken,
-            within_s=(SESSION_S + TAKEOVER_AFTER_S) * SLACK,
+            within=TAKEN,
             resting_on=("postgres", "kafka"),
             failure=lambda: f"Nobody took {_words(mine)} of a relay that sleeps.",
         )
@@ -132,7 +138,7 @@ class RelaySleeps(Shape):
 
         await self.wounds.until(
             is_fenced,
-            within_s=SETTLED_S * SLACK,
+            within=FENCED,
             resting_on=("postgres", "kafka"),
             failure=lambda: (
                 f"A relay that woke up still believes that it has {_words(before)}."
@@ -148,9 +154,7 @@ async def drained(fault: Shape, scene: Scene) -> str:
     """
     written = await promise.head(fault, scene)
     seconds = await until_held(fault, scene)
-    seconds += await promise.until_published(
-        fault, scene, up_to=written, within_s=DRAINED_S * SLACK
-    )
+    seconds += await promise.until_published(fault, scene, up_to=written)
     return f"outbox drained {seconds:.1f} s later"
 
 
@@ -170,7 +174,7 @@ async def until_held(fault: Shape, scene: Scene) -> float:
 
     return await fault.wounds.until(
         is_held,
-        within_s=SETTLED_S * SLACK,
+        within=HELD,
         resting_on=("postgres", "kafka"),
         failure=lambda: f"The shards are not held by one relay each: {', '.join(seen)}.",
     )
@@ -193,7 +197,7 @@ async def until_shared(fault: Shape, scene: Scene) -> float:
 
     shared_s = await fault.wounds.until(
         is_shared,
-        within_s=READY_S,
+        within=READY_S,
         resting_on=("postgres", "kafka"),
         failure=lambda: "Two relays do not share the shards.",
     )

@@ -66,9 +66,7 @@ class TotalLoss(Shape):
         rebuilt_s = monotonic() - began_s
         for name in reversed(PROCESSES):
             await scene.bring_up(name)
-            await promise.until_ready(
-                self, scene, name, within_s=READY_S, resting_on=frozenset()
-            )
+            await promise.until_ready(self, scene, name, within=READY_S, resting_on=frozenset())
         await _compared(scene)
         self._is_lost = False
         published = facts.get("kafka", {}).get("published", {})

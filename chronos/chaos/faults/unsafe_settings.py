@@ -24,9 +24,9 @@ from time import monotonic
 from chronos.assembly.processes import Crew
 from chronos.chaos.fault import Fault, FaultFailed, Phase
 from chronos.chaos.faults import promise
-from chronos.chaos.faults.promise import SLACK, Shape
+from chronos.chaos.faults.promise import Shape
 from chronos.chaos.scene import Scene
-from chronos.chaos.wounds import Wounds
+from chronos.chaos.wounds import SLACK, Wounds
 from chronos.embedded import process as processes
 from chronos.embedded.folder import DataFolder
 from chronos.embedded.ports import Ports, free_block
@@ -105,7 +105,7 @@ class UnsafeSettingOn(Shape):
 
         await self.wounds.until(
             is_so,
-            within_s=CHANGED_WITHIN_S * SLACK,
+            within=CHANGED_WITHIN_S * SLACK,
             failure=lambda: f"PostgreSQL's {self.setting} is not {value}.",
         )
 

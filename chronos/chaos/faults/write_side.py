@@ -10,16 +10,18 @@ from random import Random
 from chronos.chaos.fault import Fault, FaultFailed, Unseen
 from chronos.chaos.faults import promise
 from chronos.chaos.faults.asking import Reply
-from chronos.chaos.faults.promise import SLACK, Shape
+from chronos.chaos.faults.promise import Shape
 from chronos.chaos.scene import Scene
-from chronos.chaos.wounds import Wounds
+from chronos.chaos.wounds import SLACK, Promise, Wounds
 
-API_READY_S = 5.0
-FIRST_ACK_S = 10.0
+API_READY = Promise(text="the API, killed, is ready again", within_s=5.0)
+FIRST_ACK = Promise(text="a write is acknowledged when PostgreSQL serves again", within_s=10.0)
 POSTGRES_READY_S = 60.0
 RETRY_AFTER_S_MAX = 2
-REFUSED_WITHIN_S = 2.0
-POOL_HEALS_S = 1.0
+REFUSED = Promise(text="a write is refused while PostgreSQL is away", within_s=2.0)
+POOL_HEALS = Promise(
+    text="a write is answered after sessions of the writer ended", within_s=1.0
+)
 _ASK_EVERY_S = 0.2
 
 
@@ -76,7 +78,7 @@ class ApiKilled(Shape):
             self,
             scene,
             "api",
-            within_s=API_READY_S * SLACK,
+            within=API_READY,
             resting_on=frozenset({"postgres"}),
         )
         return f"ready again after {took_s:.1f} s"
@@ -132,7 +134,7 @@ class PostgresKilled(Shape):
                     self,
                     scene,
                     "postgres",
-                    within_s=POSTGRES_READY_S,
+                    within=POSTGRES_READY_S,
                     resting_on=frozenset(),
                 )
             )
@@ -213,7 +215,7 @@ class WritersTerminated(Shape):
 
         took_s = await self.wounds.until(
             is_answered,
-            within_s=POOL_HEALS_S * SLACK,
+            within=POOL_HEALS,
             resting_on=self.resting_on("api"),
             failure=lambda: f"After sessions of the writer ended, a write is told {last[0]}.",
         )
@@ -221,7 +223,7 @@ class WritersTerminated(Shape):
             self,
             scene,
             beyond=before,
-            within_s=POOL_HEALS_S * SLACK,
+            within=POOL_HEALS,
             what="After sessions of the writer ended, nothing is acknowledged any more.",
         )
         return f"a write answered after {took_s:.1f} s, one acknowledged within {acked_s:.1f} s"
@@ -240,10 +242,12 @@ async def ask_until(
         reply = await promise.doors(scene).write(key)
         refusals.add(reply, api_is_hurt=bool(fault.wounds.of(["api"])))
         await asyncio.sleep(_ASK_EVERY_S)
-    if refusals.slowest_s > REFUSED_WITHIN_S * SLACK and not fault.wounds.of(["api"]):
-        raise FaultFailed(
-            f"Without PostgreSQL a write was refused after {refusals.slowest_s:.1f} s only."
-        )
+    if refusals.count and not fault.wounds.of(["api"]):
+        fault.wounds.note(REFUSED, refusals.slowest_s)
+        if refusals.slowest_s > REFUSED.within_s * SLACK:
+            raise FaultFailed(
+                f"Without PostgreSQL a write was refused after {refusals.slowest_s:.1f} s only."
+            )
     return refusals
 
 
@@ -261,7 +265,7 @@ async def first_ack(fault: Shape, scene: Scene) -> str:
         fault,
         scene,
         beyond=before,
-        within_s=FIRST_ACK_S * SLACK,
+        within=FIRST_ACK,
         what="PostgreSQL serves again, and no write is acknowledged.",
     )
     return f"first write {took_s:.1f} s later"

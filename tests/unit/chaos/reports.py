@@ -12,6 +12,7 @@ from chronos.chaos.profile import SMOKE
 from chronos.chaos.report import Counts, Mark, Report
 from chronos.chaos.sampling import Lag, Sample
 from chronos.chaos.verdict import Verdict, verdict
+from chronos.chaos.wounds import Timed
 
 BEGUN_NS = 5_000_000_000_000
 S = 1_000_000_000
@@ -146,5 +147,21 @@ def report(**changes) -> Report:
         ),
         verdicts=verdicts(),
         samples=samples(),
+        promises=(
+            Timed(
+                promise="the API, killed, is ready again",
+                within_s=5.0,
+                waits=3,
+                late=1,
+                slowest_s=6.2,
+            ),
+            Timed(
+                promise="Redis is as new as the journal was",
+                within_s=60.0,
+                waits=9,
+                late=0,
+                slowest_s=1.5,
+            ),
+        ),
     )
     return msgspec.structs.replace(whole, **changes)

@@ -169,7 +169,7 @@ def test_the_verdict_says_the_rule_and_the_figures():
     history = [begun(), *many(1), *many(4, slow=1)]
     judged = availability(history, [fault(4, 6, "kafka")])
 
-    assert "at most 1.5 times that of calm seconds, or 250 ms: " in judged.promise
+    assert "at most 1.5 times that of calm seconds, or 250 ms; " in judged.promise
     assert judged.promise.endswith(
         "10.0 ms before the first fault (200 writes), "
         "10.0 ms during faults of the read side (200 writes)"

@@ -89,6 +89,15 @@ def test_every_fault_is_in_the_table_and_in_the_drawing(whole):
     assert len(whole.of("rect", "bar")) == 2 * count
 
 
+def test_promised_times_are_told_with_those_that_were_late(whole):
+    first = whole.texts.index("the API, killed, is ready again")
+
+    assert whole.texts[first : first + 5][1:] == ["5 s", "3", "1", "6.2 s"]
+    assert [one["class"] for one in whole.of("td", "number unsure")] == ["number unsure"]
+    line = next(line for line in summary(report()).splitlines() if "the API, killed" in line)
+    assert line.split()[-6:] == ["5", "s", "3", "1", "6.2", "s"]
+
+
 def test_a_fault_is_drawn_when_it_was(whole):
     kafka = injections()[1]
     begin_s, end_s = ((at - BEGUN_NS) / S for at in (kafka.begun_ns, kafka.healing_ns))

@@ -8,7 +8,7 @@ import pytest
 
 from chronos.chaos import wounds as module
 from chronos.chaos.fault import FaultFailed, Unseen
-from chronos.chaos.wounds import Wounds
+from chronos.chaos.wounds import SLACK, Promise, Timed, Wounds
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ async def test_a_promise_that_is_kept_gives_its_time():
     async def refilled():
         return next(answers)
 
-    took_s = await Wounds().until(refilled, within_s=60, failure=never_refilled)
+    took_s = await Wounds().until(refilled, within=60, failure=never_refilled)
 
     assert took_s == pytest.approx(0.3)
 
@@ -41,7 +41,7 @@ async def test_a_broken_promise_says_what_and_how_long():
     with pytest.raises(
         FaultFailed, match=r"Redis was not refilled. \(waited 5.\d s, allowed 5"
     ):
-        await Wounds().until(refilled, within_s=5, failure=never_refilled)
+        await Wounds().until(refilled, within=5, failure=never_refilled)
 
 
 async def test_the_time_in_which_something_else_is_hurt_does_not_count():
@@ -55,7 +55,7 @@ async def test_the_time_in_which_something_else_is_hurt_does_not_count():
         return next(looks) > 220
 
     took_s = await wounds.until(
-        refilled, within_s=8, resting_on=["kafka", "balances"], failure=never_refilled
+        refilled, within=8, resting_on=["kafka", "balances"], failure=never_refilled
     )
 
     assert took_s > 8
@@ -69,7 +69,7 @@ async def test_not_even_that_time_is_without_end():
         return False
 
     with pytest.raises(FaultFailed, match="waited 18"):
-        await wounds.until(refilled, within_s=5, resting_on=["kafka"], failure=never_refilled)
+        await wounds.until(refilled, within=5, resting_on=["kafka"], failure=never_refilled)
 
 
 def test_what_two_faults_hurt_is_hurt_until_both_are_healed():
@@ -101,3 +101,71 @@ async def test_a_store_that_is_whole_must_answer():
 
     with pytest.raises(FaultFailed, match="got no answer"):
         await Wounds().seen(head)
+
+
+REFILLED = Promise(text="Redis is refilled", within_s=5)
+
+
+async def waited(wounds, *, seconds, promise=REFILLED, resting_on=()):
+    answers = iter([False] * int(seconds * 10 - 1))
+
+    async def refilled():
+        return next(answers, True)
+
+    return await wounds.until(
+        refilled, within=promise, resting_on=resting_on, failure=never_refilled
+    )
+
+
+async def test_what_takes_longer_than_promised_is_late_and_no_violation_yet():
+    wounds = Wounds()
+
+    await waited(wounds, seconds=1)
+    await waited(wounds, seconds=6)
+
+    assert wounds.timed() == (
+        Timed(promise="Redis is refilled", within_s=5, waits=2, late=1, slowest_s=6),
+    )
+
+
+async def test_what_takes_far_longer_is_both():
+    wounds = Wounds()
+
+    with pytest.raises(FaultFailed, match="allowed 15 s"):
+        await waited(wounds, seconds=6 * SLACK)
+
+    (only,) = wounds.timed()
+    assert (only.waits, only.late) == (1, 1)
+
+
+async def test_a_wait_is_noted_from_when_all_was_whole():
+    wounds = Wounds()
+    wounds.open(["kafka"])
+    looks = itertools.count(1)
+
+    async def refilled():
+        look = next(looks)
+        if look == 100:
+            wounds.close(["kafka"])
+        return look > 120
+
+    await wounds.until(refilled, within=REFILLED, resting_on=["kafka"], failure=never_refilled)
+
+    (only,) = wounds.timed()
+    assert only.late == 0
+    assert 1.9 <= only.slowest_s <= 2.3
+
+
+async def test_a_wait_that_promises_nothing_is_not_noted():
+    wounds = Wounds()
+    await waited(wounds, seconds=1, promise=60)
+
+    assert wounds.timed() == ()
+
+
+def test_the_most_pressing_promise_comes_first():
+    wounds = Wounds()
+    wounds.note(Promise(text="slow", within_s=60), 30)
+    wounds.note(Promise(text="quick", within_s=1), 0.9)
+
+    assert [one.promise for one in wounds.timed()] == ["quick", "slow"]
