@@ -48,6 +48,7 @@ from chronos.errors import InvariantBroken, Unavailable
 from chronos.ledger.counted import Executor, run_counted
 from chronos.ledger.expiring import KEYS_MAX, Expired, expiry_of, meaning_of
 from chronos.store.due_holds import DueHold, DueHolds
+from chronos.store.outbox_layout import Layout
 from chronos.store.startup_checks import Demand, Duty, check
 from chronos.stream.app import ChronosApp
 from chronos.telemetry import stream_metrics as metrics
@@ -202,8 +203,14 @@ class Expiry:
         page.finished.set()
 
     async def _check(self) -> None:
-        demand = Demand(duty=Duty.WRITE, transactions_max=LANES, setting=DSN_SETTING)
-        await check(self._app.settings.writer_dsn, demand)
+        settings = self._app.settings
+        demand = Demand(
+            duty=Duty.WRITE,
+            transactions_max=LANES,
+            setting=DSN_SETTING,
+            layout=Layout.of(settings),
+        )
+        await check(settings.writer_dsn, demand)
         self._is_checked = True
 
     async def _read(self, bank: Bank) -> None:

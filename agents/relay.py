@@ -26,13 +26,8 @@ from chronos.clock import Clock, SystemClock
 from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import Unavailable
 from chronos.store.cluster_identity import check_identity
-from chronos.store.outbox import (
-    Fenced,
-    ShardHold,
-    connect,
-    count_unpublished,
-    take_shard,
-)
+from chronos.store.outbox import Fenced, ShardHold, connect, count_unpublished, take_shard
+from chronos.store.outbox_layout import Layout
 from chronos.store.outbox_poller import SnapshotPoller
 from chronos.store.outbox_reader import Page, ShardReader, pages_together
 from chronos.store.outbox_rotation import Rotation
@@ -102,15 +97,16 @@ class Relay:
                 Kafka was filled from.
             Unavailable: PostgreSQL does not answer.
         """
-        await check(self._dsn, Demand(duty=Duty.RELAY, transactions_max=0))
+        layout = Layout.of(self._app.settings)
+        await check(self._dsn, Demand(duty=Duty.RELAY, transactions_max=0, layout=layout))
         connection = await connect(self._dsn, "start")
         try:
-            for shard in range(self._app.settings.relay_shards):
+            for shard in range(layout.shards):
                 await check_identity(connection, shard)
         finally:
             connection.terminate()
         await self._prove_topic_end()
-        for shard in range(self._app.settings.relay_shards):
+        for shard in range(layout.shards):
             # That nobody owns a shard can only be seen where everybody says so.
             metrics.RELAY_SHARD_OWNED.labels(str(shard)).set(0)
         self._app.add_work(self._works)

@@ -29,6 +29,7 @@ from chronos.settings import Settings
 from chronos.store import startup_checks
 from chronos.store.heads import Heads
 from chronos.store.opening import Sizes, Store, open_store
+from chronos.store.outbox_layout import Layout
 from chronos.telemetry.event_loop import EventLoopWatch
 from chronos.telemetry.logs import get_logger
 
@@ -180,6 +181,7 @@ async def _check(settings: Settings, api: Api) -> None:
     demand = startup_checks.Demand(
         duty=startup_checks.Duty.WRITE,
         transactions_max=settings.writer_lanes * settings.api_processes,
+        layout=Layout.of(settings),
     )
     while not api.health.checked:
         try:

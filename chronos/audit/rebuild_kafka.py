@@ -20,6 +20,7 @@ from chronos.audit.rebuild import Progress, patiently
 from chronos.audit.stopped import refuse_while_running
 from chronos.settings import Settings
 from chronos.store.journal_pages import alone
+from chronos.store.outbox_layout import Layout, agree_on
 from chronos.store.outbox_statements import BY_ITSELF
 from chronos.store.relay_refill import Refill, open_refill
 from chronos.stream.publisher import Publisher
@@ -45,6 +46,7 @@ async def rebuild_kafka(
 
     Raises:
         MissingPart: A worker runs, or another rebuild.
+        SettingFault: The database's outbox is dealt out to other partitions or shards.
         UnsafeSetting: The database was restored: all has to be made anew.
         InvariantBroken: The journal cannot be read.
         Unavailable: A server does not answer; running again begins again.
@@ -53,6 +55,7 @@ async def rebuild_kafka(
     dsn = settings.postgres_dsn
     async with alone(dsn, f"kafka of {names.namespace}"), open_admin(settings.kafka) as admin:
         await refuse_while_running(admin, names, ROLES)
+        await agree_on(dsn, Layout.of(settings))
         async with open_refill(
             dsn, names, partitions=settings.partitions, command=command
         ) as refill:

@@ -18,10 +18,10 @@ EFFECTS: Final[Mapping[str, str]] = {
     "key_secret_file": "another secret makes every API key unknown, and every cursor void",
     "data_dir": "which running instance a command of the command line speaks to",
     "api_key": "as whom a command of the command line speaks, and with which scopes",
-    "partitions": "more: more balances workers can share the work; another count than the "
-    "topic's is refused",
-    "relay_shards": "more: more relays can share the work; another count than the topic's is "
-    "refused",
+    "partitions": "more: more balances workers can share the work; fixed by the first start on "
+    "a database, another count is refused",
+    "relay_shards": "more: more relays can share the work; fixed by the first start on a "
+    "database, another count is refused",
     "api_host": "0.0.0.0 opens the command API to other machines, without TLS",
     "api_port": "where clients find the command API",
     "api_processes": "more: more processors for commands, and smaller batches for each commit",

@@ -16,6 +16,7 @@ import asyncpg
 from chronos.errors import SettingFault, Unavailable, UnsafeSetting
 from chronos.store import migrate, pool
 from chronos.store.faults import translated
+from chronos.store.outbox_layout import Layout, agree
 from chronos.wire.bounds import LOCKS_MAX
 
 _DSN: Final = "CHRONOS_POSTGRES_DSN"
@@ -68,7 +69,8 @@ WHERE relpersistence <> 'p'
   AND oid = ANY (
     ARRAY[
       'accounts', 'events', 'receipts', 'api_keys', 'schema_migrations',
-      'outbox_0', 'outbox_1', 'outbox_2', 'outbox_current', 'relay_checkpoints'
+      'outbox_0', 'outbox_1', 'outbox_2', 'outbox_current', 'outbox_layout',
+      'relay_checkpoints'
     ]::regclass[]
   )
 ORDER BY relname
@@ -113,13 +115,16 @@ class Demand:
     """Command transactions open at once: lanes of one process times processes."""
     setting: str = _DSN
     """The setting that holds the address, for whoever has to correct it."""
+    layout: Layout | None = None
+    """How it deals the outbox out; None: it neither writes nor reads it."""
 
 
 async def check(dsn: str, demand: Demand) -> None:
     """Proves that this process may start on this database.
 
     Raises:
-        SettingFault: PostgreSQL answers, and refuses the sign-in.
+        SettingFault: PostgreSQL answers, and refuses the sign-in; or the outbox is dealt out
+            in another way than this process would.
         UnsafeSetting: Names the first setting, right or schema that is not as it must be.
         Unavailable: PostgreSQL does not answer, or is a standby: it takes no writes, and lacks
             what was committed a moment ago. It may become what is needed.
@@ -144,6 +149,8 @@ async def check(dsn: str, demand: Demand) -> None:
                 raise UnsafeSetting(
                     name["wanted"], "this trigger of the journal is off or gone"
                 )
+            if demand.layout is not None:
+                await agree(connection, demand.layout)
     finally:
         await pool.close(connection)
 

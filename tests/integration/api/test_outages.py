@@ -149,6 +149,21 @@ def test_an_unsafe_role_ends_the_process_with_78(
         assert api.process.wait(STOP_S) == 78
 
 
+@pytest.mark.parametrize("setting", ["partitions", "relay_shards"])
+def test_who_would_deal_the_outbox_out_in_another_way_ends_with_78(
+    own_database: Database, api_key: str, tmp_path: Path, setting: str
+) -> None:
+    with running_api(own_database, tmp_path) as first:
+        fill(first.door(api_key), "east", "west")
+        assert first.stop() == 0
+
+    with running_api(own_database, tmp_path, ready=False, **{setting: 3}) as other:
+        assert other.process.wait(STOP_S) == 78
+        assert f"CHRONOS_{setting.upper()}: is 3, but the outbox" in other.log.read_text()
+    with running_api(own_database, tmp_path) as again:
+        assert again.stop() == 0
+
+
 def test_a_stopping_process_answers_what_it_has_taken(
     own_database: Database, api_key: str, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer
 from chronos.audit.rebuild_kafka import rebuild_kafka
 from chronos.audit.verify import verify
 from chronos.domain.ids import TransferId
-from chronos.errors import MissingPart, UnsafeSetting
+from chronos.errors import MissingPart, SettingFault, UnsafeSetting
 from chronos.store.cluster_identity import check_identity
 from chronos.store.outbox import LOCK_CLASS
 from chronos.store.outbox_statements import WITH_ALL
@@ -68,6 +68,20 @@ async def test_lost_wrong_and_foreign_records_are_gone_afterwards(estate, settin
     assert report.facts["records_repeated"] == 0
     assert (await verify(settings.postgres_dsn)).is_clean
     assert facts["published"] == {"events": len(books.events), "refusals": 0}
+
+
+@pytest.mark.parametrize("setting", ["partitions", "relay_shards"])
+async def test_who_would_deal_the_outbox_out_in_another_way_deletes_nothing(
+    estate, settings, books, setting
+):
+    await rebuild_kafka(settings, progress=Watched())
+    other = replace(settings, **{setting: 3})
+
+    with pytest.raises(SettingFault, match=f"CHRONOS_{setting.upper()}: is 3, but"):
+        await rebuild_kafka(other, progress=Watched())
+
+    found = await records(settings.kafka, estate.targets.names.events)
+    assert len(found) == len(books.events)
 
 
 async def test_topics_that_were_lost_are_made_again(estate, settings, books):

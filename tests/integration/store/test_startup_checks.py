@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from chronos.errors import SettingFault, Unavailable, UnsafeSetting
 from chronos.store import roles, startup_checks
+from chronos.store.outbox_layout import Layout
 from chronos.store.startup_checks import Demand, Duty, check, check_schema, check_settings
 from chronos.wire.bounds import LOCKS_MAX
 
@@ -223,3 +226,53 @@ async def test_a_second_address_is_refused_by_the_name_of_its_own_setting(databa
                 dsn, Demand(duty=duty, transactions_max=1, setting="CHRONOS_WRITER_DSN")
             )
         assert refused.value.setting == "CHRONOS_WRITER_DSN"
+
+
+DEALT = Layout(partitions=8, shards=2)
+
+
+def dealing(duty, layout=DEALT):
+    return Demand(duty=duty, transactions_max=2, layout=layout)
+
+
+async def test_the_first_start_decides_how_the_outbox_is_dealt_out(database, owner):
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(4):
+            tasks.create_task(check(database.writer_dsn, dealing(Duty.WRITE)))
+            tasks.create_task(check(database.relay_dsn, dealing(Duty.RELAY)))
+
+    (row,) = await owner.fetch("SELECT partitions, shards FROM outbox_layout")
+    assert tuple(row) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    ("other", "setting", "count"),
+    [
+        (Layout(partitions=4, shards=2), "CHRONOS_PARTITIONS", 8),
+        (Layout(partitions=8, shards=3), "CHRONOS_RELAY_SHARDS", 2),
+    ],
+    ids=["partitions", "shards"],
+)
+@pytest.mark.parametrize(
+    ("duty", "dsn"), [(Duty.WRITE, "writer_dsn"), (Duty.RELAY, "relay_dsn")]
+)
+async def test_who_would_deal_it_out_in_another_way_is_refused(
+    database, other, setting, count, duty, dsn
+):
+    await check(database.relay_dsn, dealing(Duty.RELAY))
+
+    with pytest.raises(SettingFault, match=f"set {setting}={count}") as refused:
+        await check(getattr(database, dsn), dealing(duty, other))
+    assert (refused.value.setting, refused.value.exit_code) == (setting, 78)
+
+
+async def test_two_who_start_at_once_and_differ_do_not_both_start(database):
+    other = Layout(partitions=16, shards=2)
+
+    told = await asyncio.gather(
+        check(database.writer_dsn, dealing(Duty.WRITE)),
+        check(database.writer_dsn, dealing(Duty.WRITE, other)),
+        return_exceptions=True,
+    )
+
+    assert sorted(type(one).__name__ for one in told) == ["NoneType", "SettingFault"]
