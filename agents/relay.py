@@ -93,6 +93,7 @@ class Relay:
         """Refuses an unsafe or foreign database, then begins to watch this one.
 
         Raises:
+            SettingFault: The outbox is dealt out to other partitions or shards.
             UnsafeSetting: A setting or right is unsafe, or the database is not the one that
                 Kafka was filled from.
             Unavailable: PostgreSQL does not answer.

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from chronos.errors import Unavailable
+from chronos.store.outbox_layout import Layout
 from chronos.store.startup_checks import Demand, Duty, check
 from chronos.stream.app import ChronosApp
 
@@ -31,7 +32,7 @@ class ReaderCheck:
         """Checks now, or has it checked when PostgreSQL answers.
 
         Raises:
-            SettingFault: PostgreSQL refuses the sign-in.
+            SettingFault: PostgreSQL refuses the sign-in, or is written for another layout.
             UnsafeSetting: A setting of the server or a right of the role is unsafe.
         """
         if not await self._is_checked():
@@ -46,9 +47,10 @@ class ReaderCheck:
 
     async def _is_checked(self) -> bool:
         try:
-            await check(
-                self._app.settings.postgres_dsn, Demand(duty=Duty.READ, transactions_max=0)
-            )
+            settings = self._app.settings
+            layout = Layout.of(settings)
+            demand = Demand(duty=Duty.READ, transactions_max=0, layout=layout)
+            await check(settings.postgres_dsn, demand)
         except Unavailable as fault:
             log.warning("startup_checks_wait", reason=fault.detail)
             return False

@@ -84,7 +84,7 @@ class Settings:
 
     partitions: int = _setting(
         8,
-        "partitions of the events topic; fixed when the topic is made",
+        "partitions of the events topic; fixed by the first start on a database",
         unit="partitions",
         low=1,
         high=1024,

@@ -1,7 +1,7 @@
 -- How the rows of the outbox are dealt out to partitions and shards: decided once for a database, by who starts first.
 --
 -- A command process with another count would put an account's next event into another partition than its last one, where
--- it may be read before it, or into a shard that no relay reads. Rows are never updated and never deleted.
+-- it may be read before it, or into a shard that no relay reads. Only the owner may change the row.
 SET LOCAL ROLE chronos_owner;
 
 CREATE TABLE outbox_layout (

@@ -42,6 +42,7 @@ from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.settings import Settings
 from chronos.store import migrate, roles
 from chronos.store.api_keys import open_key_office
+from chronos.store.outbox_layout import Layout, decide
 from chronos.stream.topics import ensure_topics
 from chronos.wire.topics import Names
 
@@ -201,11 +202,17 @@ class Pipeline:
     async def _prepare_servers(self, crew: Crew) -> None:
         settings, passwords = crew.settings, crew.passwords
         await together(
-            _prepare_database(settings.postgres_dsn, passwords),
-            ensure_topics(settings),
+            _prepare_database_and_topics(settings, passwords),
             _prepare_indices(settings),
         )
         self._report.say("schema, topics and indices are there")
+
+
+async def _prepare_database_and_topics(settings: Settings, passwords: Passwords) -> None:
+    # In this order: topics with other counts than the database's would be in everybody's way.
+    await _prepare_database(settings.postgres_dsn, passwords)
+    await decide(settings.postgres_dsn, Layout.of(settings))
+    await ensure_topics(settings)
 
 
 async def _prepare_database(owner_dsn: str, passwords: Passwords) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 KAFKA_STANDS_STILL: Final = "Kafka stands still"
 """Name of the fault by which C12 judges the rate of writes."""
+KAFKA_PAUSE_S_MAX: Final = 30.0
+"""After that Kafka goes on, though the fault may last longer."""
 
 
 class Phase(enum.StrEnum):

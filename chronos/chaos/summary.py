@@ -32,7 +32,8 @@ def print_summary(report: Report, console: Console | None = None) -> None:
     out.width = min(out.width, WIDTH_MAX)
     out.print(_checkers(report.verdicts))
     out.print(_faults(report))
-    out.print(_promises(report))
+    if report.promises:
+        out.print(_promises(report))
     if report.left_out:
         out.print(_left_out(report))
     out.print(Text(_figures(report)))

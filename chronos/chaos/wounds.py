@@ -5,8 +5,9 @@ is whole. So a wait names those parts, and its time begins anew when one was hur
 
 The promised times are those of a machine of one's own; here the load, the servers and Chronos
 share the processors. So a promise is broken when `SLACK` times its time has passed, and what
-took longer than the promise itself is counted as late: the report has every promise with the
-number of waits, how many of them were late, and the slowest.
+took longer than the promise itself is counted as late: the report has each `Promise` with the
+number of waits, how many of them were late, and the slowest. Where a bound is a bare number of
+seconds, nothing was promised but an end.
 """
 
 from __future__ import annotations
@@ -94,26 +95,28 @@ class Wounds:
         """
         rests = frozenset(resting_on)
         within_s = within.within_s * SLACK if isinstance(within, Promise) else within
-        begun_s = counted_s = now_s = monotonic()
-        try:
-            while not await _holds(condition):
-                now_s = monotonic()
-                if self.of(rests):
-                    counted_s = now_s
-                if max(now_s - counted_s, now_s - begun_s - DISTURBED_S_MAX) > within_s:
-                    raise FaultFailed(
-                        f"{failure()} (waited {now_s - begun_s:.1f} s, allowed {within_s:g} s)"
-                    )
-                await asyncio.sleep(POLL_S)
-        finally:
+        begun_s = counted_s = monotonic()
+        while not await _holds(condition):
             now_s = monotonic()
-            if isinstance(within, Promise):
-                self.note(within, now_s - counted_s)
+            if self.of(rests):
+                counted_s = now_s
+            late = now_s - counted_s > within_s or now_s - begun_s > within_s + DISTURBED_S_MAX
+            if late:
+                if isinstance(within, Promise):
+                    self.note(within, now_s - begun_s)
+                raise FaultFailed(
+                    f"{failure()} (waited {now_s - begun_s:.1f} s, allowed {within_s:g} s)"
+                )
+            await asyncio.sleep(POLL_S)
+        now_s = monotonic()
+        if isinstance(within, Promise):
+            self.note(within, now_s - counted_s)
         return now_s - begun_s
 
     def note(self, promise: Promise, took_s: float) -> None:
         """Notes how long was waited for what a promise is about."""
-        self._took.setdefault(promise, []).append(took_s)
+        # Rounded here, so that what is shown and what is judged are one number.
+        self._took.setdefault(promise, []).append(round(took_s, 1))
 
     def timed(self) -> tuple[Timed, ...]:
         """Tells of every promise how long was waited for it, the most pressing one first."""
@@ -123,7 +126,7 @@ class Wounds:
                 within_s=promise.within_s,
                 waits=len(took),
                 late=sum(seconds > promise.within_s for seconds in took),
-                slowest_s=round(max(took), 1),
+                slowest_s=max(took),
             )
             for promise, took in self._took.items()
         ]

@@ -6,13 +6,18 @@ import asyncio
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import click
 
-from chronos.cli.owner import data_option, owner_dsn
+from chronos.cli.owner import data_folder, data_option, owner_dsn
+from chronos.embedded.addresses import read_addresses
 from chronos.errors import SettingFault
-from chronos.settings import read_secret
+from chronos.settings import Settings, read_secret
+
+if TYPE_CHECKING:
+    from chronos.store.outbox_layout import Layout
 
 
 @click.group()
@@ -35,11 +40,16 @@ def command() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def up(*, data: Path | None, sign_ins: tuple[str, ...], as_json: bool) -> None:
-    """Apply the migrations that the database lacks, and set passwords of its roles."""
-    from chronos.store import migrate, roles
+    """Apply the migrations that the database lacks, and set passwords of its roles.
+
+    Fixes into how many CHRONOS_PARTITIONS and CHRONOS_RELAY_SHARDS the outbox is dealt out;
+    another count than before is refused once the journal has an event.
+    """
+    from chronos.store import migrate, outbox_layout, roles
 
     passwords = _passwords(sign_ins)
     applied = asyncio.run(migrate.migrate(owner_dsn(data)))
+    asyncio.run(outbox_layout.decide(owner_dsn(data), _layout(data)))
     if passwords:
         asyncio.run(roles.set_passwords(owner_dsn(data), passwords))
     if as_json:
@@ -76,6 +86,20 @@ def status(*, data: Path | None, as_json: bool) -> None:
     for state in states:
         at = state.applied_at.isoformat(timespec="seconds") if state.applied_at else "not yet"
         print(f"{state.number:04}  {state.name:<16} {at}")
+
+
+def _layout(data: Path | None) -> Layout:
+    """Gives the counts of the instance that is meant, else those of the settings."""
+    from chronos.store.outbox_layout import Layout
+
+    settings = Settings.from_environment()
+    if data is None and settings.postgres_dsn:
+        return Layout.of(settings)
+    addresses = read_addresses(data_folder(data).addresses)
+    return Layout(
+        partitions=addresses.partitions,
+        shards=addresses.relay_shards or settings.relay_shards,
+    )
 
 
 def _passwords(files: Iterable[str]) -> dict[str, str]:

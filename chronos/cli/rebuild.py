@@ -33,6 +33,7 @@ from chronos.embedded.folder import DataFolder
 from chronos.embedded.report import Screen
 from chronos.errors import MissingPart
 from chronos.settings import Settings
+from chronos.store.migrate import migrate
 from chronos.wire.topics import Names
 
 LINE_EVERY_S = 5.0
@@ -148,6 +149,7 @@ async def _opened(data: Path | None) -> AsyncIterator[Settings]:
             redis_url=instance.redis_url,
             elasticsearch_url=instance.elasticsearch_url,
             partitions=instance.partitions,
+            relay_shards=instance.relay_shards,
             state_dir=settings.state_dir
             if instance.data is None
             else DataFolder(instance.data).state,
@@ -159,6 +161,8 @@ async def _opened(data: Path | None) -> AsyncIterator[Settings]:
             async with servers_only(
                 folder or default_data_folder(), environment=ENVIRONMENT, report=screen
             ) as started:
+                # A backup that was restored may be of an older version.
+                await migrate(started.postgres_dsn)
                 yield started
 
 

@@ -1,21 +1,27 @@
-"""How the rows of the outbox are dealt out; decided once for a database, by who starts first.
+"""How the rows of the outbox are dealt out: two counts, decided once for a database.
 
 The partition of an account follows from the count of partitions, the shard that has it from the
 count of shards. A process that counted differently would put an account's next event where it
 can be read before its last one, or where no relay reads. Kafka's topics are checked too, but a
 command process does not ask Kafka; so this is asked of PostgreSQL, before the first command.
+
+`chronos migrate up` and `chronos up` decide, as the owner; as long as the journal is empty and
+nobody is there who would write, they may decide anew. A process that finds a database that
+nobody decided for decides itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Self
 
 import asyncpg
 
-from chronos.errors import SettingFault
+from chronos.errors import SettingFault, UnsafeSetting
 from chronos.settings import Settings
-from chronos.store import pool
+from chronos.store import pool, roles
 from chronos.store.faults import translated
 
 # Who starts at the same moment waits here for the row of the other, and then reads it.
@@ -24,6 +30,17 @@ INSERT INTO outbox_layout (partitions, shards)
 VALUES ($1::smallint, $2::smallint)
 ON CONFLICT DO NOTHING
 """
+# The lock keeps a writer that starts now from deciding or reading until this has ended.
+_DECIDE_ANEW: Final = f"""
+UPDATE outbox_layout
+SET partitions = $1::smallint, shards = $2::smallint
+WHERE NOT EXISTS (SELECT FROM events)
+  AND NOT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND usename IN ('{roles.WRITER}', '{roles.RELAY}')
+  )
+"""  # noqa: S608 - names of roles of ours
+_LOCK: Final = "LOCK TABLE outbox_layout IN ACCESS EXCLUSIVE MODE"
 _READ: Final = "SELECT partitions, shards FROM outbox_layout"
 _DEADLINE_S: Final = 10.0
 
@@ -43,16 +60,15 @@ class Layout:
         return cls(partitions=settings.partitions, shards=settings.relay_shards)
 
 
-async def agree(connection: asyncpg.Connection, layout: Layout) -> None:
-    """Proves that the database is written for this layout; decides it where nobody has yet.
+async def compare(connection: asyncpg.Connection, layout: Layout) -> bool:
+    """Proves that the database is not written for another layout; False: nobody decided yet.
 
     Raises:
         SettingFault: It is written for another one.
     """
     decided = await connection.fetchrow(_READ)
     if decided is None:
-        await connection.execute(_DECIDE, layout.partitions, layout.shards)
-        decided = await connection.fetchrow(_READ)
+        return False
     for setting, ours, there in (
         ("CHRONOS_PARTITIONS", layout.partitions, decided["partitions"]),
         ("CHRONOS_RELAY_SHARDS", layout.shards, decided["shards"]),
@@ -61,22 +77,81 @@ async def agree(connection: asyncpg.Connection, layout: Layout) -> None:
             raise SettingFault(
                 setting,
                 f"is {ours}, but the outbox of this database is written for {there}; set "
-                f"{setting}={there}: the count is fixed at the first start",
+                f"{setting}={there}. The count is fixed at the first start; while the journal "
+                "is empty and nobody writes, `chronos migrate up` as the owner changes it",
             )
+    return True
+
+
+async def agree(connection: asyncpg.Connection, layout: Layout) -> None:
+    """Proves that the database is written for this layout; decides it where nobody has yet.
+
+    Raises:
+        SettingFault: It is written for another one.
+    """
+    if await compare(connection, layout):
+        return
+    async with connection.transaction():
+        # The relay's role does not wait for the disk; what is decided here has to last.
+        await connection.execute("SET LOCAL synchronous_commit = on")
+        await connection.execute(_DECIDE, layout.partitions, layout.shards)
+    await compare(connection, layout)
+
+
+async def decide(owner_dsn: str, layout: Layout) -> None:
+    """Decides as the owner of the database, anew if nothing was written yet.
+
+    Raises:
+        SettingFault: The journal is written for another layout.
+        UnsafeSetting: The database has an older schema.
+        Unavailable: PostgreSQL does not answer.
+    """
+    async with _connected(owner_dsn) as connection:
+        async with connection.transaction():
+            await connection.execute(_LOCK)
+            await connection.execute(_DECIDE_ANEW, layout.partitions, layout.shards)
+            await connection.execute(_DECIDE, layout.partitions, layout.shards)
+        await compare(connection, layout)
 
 
 async def agree_on(dsn: str, layout: Layout) -> None:
-    """Does so on a connection of its own.
+    """Does as `agree` does, on a connection of its own.
 
     Raises:
         SettingFault: The database is written for another layout.
+        UnsafeSetting: It has an older schema.
         Unavailable: PostgreSQL does not answer.
     """
+    async with _connected(dsn) as connection:
+        await agree(connection, layout)
+
+
+async def compare_on(dsn: str, layout: Layout) -> None:
+    """Does as `compare` does, on a connection of its own; changes nothing.
+
+    Raises:
+        SettingFault: The database is written for another layout.
+        UnsafeSetting: It has an older schema.
+        Unavailable: PostgreSQL does not answer.
+    """
+    async with _connected(dsn) as connection:
+        await compare(connection, layout)
+
+
+@asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await pool.connect(
         dsn, application_name="chronos-layout", deadline_s=_DEADLINE_S
     )
     try:
         with translated():
-            await agree(connection, layout)
+            try:
+                yield connection
+            except asyncpg.UndefinedTableError as error:
+                raise UnsafeSetting(
+                    "schema_migrations",
+                    "the database has an older schema than this version: run `chronos migrate "
+                    "up` as its owner",
+                ) from error
     finally:
         await pool.close(connection)

@@ -16,7 +16,7 @@ import asyncpg
 from chronos.errors import SettingFault, Unavailable, UnsafeSetting
 from chronos.store import migrate, pool
 from chronos.store.faults import translated
-from chronos.store.outbox_layout import Layout, agree
+from chronos.store.outbox_layout import Layout, agree, compare
 from chronos.wire.bounds import LOCKS_MAX
 
 _DSN: Final = "CHRONOS_POSTGRES_DSN"
@@ -59,7 +59,9 @@ SELECT
     has_any_column_privilege(outbox, 'UPDATE')
       OR has_table_privilege(outbox, 'DELETE, TRUNCATE')
   ) AS may_empty,
-  bool_and(has_any_column_privilege(outbox, 'INSERT')) AS may_add
+  bool_and(has_any_column_privilege(outbox, 'INSERT')) AS may_add,
+  has_table_privilege('outbox_layout', 'SELECT')
+    AND has_table_privilege('outbox_layout', 'INSERT') AS may_decide
 FROM unnest(ARRAY['outbox_0', 'outbox_1', 'outbox_2']::regclass[]::oid[]) AS outbox
 """
 _UNLOGGED: Final = """
@@ -116,7 +118,8 @@ class Demand:
     setting: str = _DSN
     """The setting that holds the address, for whoever has to correct it."""
     layout: Layout | None = None
-    """How it deals the outbox out; None: it neither writes nor reads it."""
+    """How its settings deal the outbox out. Who writes or publishes decides it where nobody has
+    yet; None: it is not compared."""
 
 
 async def check(dsn: str, demand: Demand) -> None:
@@ -150,7 +153,8 @@ async def check(dsn: str, demand: Demand) -> None:
                     name["wanted"], "this trigger of the journal is off or gone"
                 )
             if demand.layout is not None:
-                await agree(connection, demand.layout)
+                reads = demand.duty is Duty.READ
+                await (compare if reads else agree)(connection, demand.layout)
     finally:
         await pool.close(connection)
 
@@ -254,6 +258,8 @@ def check_outbox_rights(rights: Any, demand: Demand) -> None:
         UnsafeSetting: Events could be passed over on their way to Kafka, or never get on it.
     """
     setting, duty = demand.setting, demand.duty
+    if duty is not Duty.READ and not rights["may_decide"]:
+        raise UnsafeSetting(setting, "its role lacks SELECT or INSERT on outbox_layout")
     if duty is Duty.RELAY:
         if not (rights["may_move"] and rights["may_empty"]):
             raise UnsafeSetting(setting, "its role lacks rights on relay_checkpoints or outbox")

@@ -76,8 +76,8 @@ def availability(history: Sequence[Operation], injections: Sequence[Injection]) 
     latencies = _Latencies.of(writes, _Times(load_ns, injections, excused))
     rates = Rates.of(writes, injections, load_ns)
     wrong += [*latencies.violations(), *rates.violations()]
-    figures = "; ".join(filter(None, (str(latencies), str(rates))))
-    return verdict("C12", f"{PROMISE}: {figures}", looked_at=looked_at, violations=wrong)
+    promise = f"{PROMISE}: {latencies}; {rates}"
+    return verdict("C12", promise, looked_at=looked_at, violations=wrong)
 
 
 def _is_lost(attempt: Attempt) -> bool:

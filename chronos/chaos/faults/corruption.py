@@ -129,7 +129,7 @@ class BodyChanged(Shape):
         changed[self.chance.randrange(len(body))] ^= 1
         await pages(scene).change_body(account_id, version, bytes(changed))
         began_s = monotonic()
-        code, report = await commanding.chronos(scene, "verify", within_s=_VERIFIED_S)
+        code, report = await commanding.chronos(scene, "verify", within_s=NAMED.within_s)
         took_s = monotonic() - began_s
         self.wounds.note(NAMED, took_s)
         named = [(one.get("account_id"), one.get("version")) for one in report["findings"]]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from chronos.chaos.fault import KAFKA_STANDS_STILL, Fault
+from chronos.chaos.fault import KAFKA_PAUSE_S_MAX, KAFKA_STANDS_STILL, Fault
 from chronos.chaos.faults import promise
 from chronos.chaos.faults.promise import Shape
 from chronos.chaos.scene import Scene
 from chronos.chaos.wounds import Promise, Wounds
 
 KAFKA_READY = Promise(text="Kafka, killed or paused, serves again", within_s=60.0)
-PAUSE_S_MAX = 30.0
 WRITES_GO_ON = Promise(
     text="a write is acknowledged while a part of the stream is away", within_s=5.0
 )
@@ -59,7 +58,7 @@ class KafkaPaused(Shape):
         await promise.until_it_runs(self, scene, "kafka")
         pid = scene.pause("kafka")
         loop = asyncio.get_running_loop()
-        self._alarm = loop.call_later(PAUSE_S_MAX, scene.resume, "kafka")
+        self._alarm = loop.call_later(KAFKA_PAUSE_S_MAX, scene.resume, "kafka")
         self.watch(self._stands_still(scene, before))
         return f"process {pid}"
 

@@ -17,7 +17,7 @@ from chronos.chaos.wounds import Promise, Wounds
 from chronos.embedded.ports import API_PROCESSES_MAX
 from chronos.store.outbox import TAKEOVER_AFTER_S
 
-LOOKING_S = 5.0
+LOOKING_S = 1.0
 """For the group to agree on a new owner, and between two looks at the lease."""
 TAKEN = Promise(
     text="the shards of a relay that sleeps are taken by another",

@@ -22,6 +22,7 @@ from chronos.errors import ChronosError, Unavailable
 from chronos.mirror.condition import read_redis_condition, read_search_condition
 from chronos.store import cluster_identity, migrate, roles
 from chronos.store.condition import read_postgres_condition
+from chronos.store.outbox_layout import Layout, compare_on
 from chronos.store.pool import Pool
 from chronos.store.startup_checks import Demand, Duty, check
 from chronos.stream.condition import count_records, read_kafka_condition
@@ -217,6 +218,7 @@ async def _sign_ins(place: Place, lanes: int) -> Findings:
         yield ok(Code.ROLE_SIGN_IN, "roles", said)
         return
     passwords = Passwords.kept(path)
+    layout = Layout(partitions=place.partitions, shards=place.relay_shards)
     for role, password, duty in (
         (roles.WRITER, passwords.writer, Duty.WRITE),
         (roles.RELAY, passwords.relay, Duty.RELAY),
@@ -225,6 +227,7 @@ async def _sign_ins(place: Place, lanes: int) -> Findings:
         dsn = roles.role_dsn(place.postgres_dsn, role, password)
         try:
             await check(dsn, Demand(duty=duty, transactions_max=lanes))
+            await compare_on(dsn, layout)
         except Unavailable:
             raise
         except ChronosError as fault:

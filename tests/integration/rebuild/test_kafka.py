@@ -77,7 +77,7 @@ async def test_who_would_deal_the_outbox_out_in_another_way_deletes_nothing(
     await rebuild_kafka(settings, progress=Watched())
     other = replace(settings, **{setting: 3})
 
-    with pytest.raises(SettingFault, match=f"CHRONOS_{setting.upper()}: is 3, but"):
+    with pytest.raises(SettingFault, match=f"CHRONOS_{setting.upper()}: is 3, but the outbox"):
         await rebuild_kafka(other, progress=Watched())
 
     found = await records(settings.kafka, estate.targets.names.events)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from chronos.errors import SettingFault, Unavailable, UnsafeSetting
 from chronos.store import roles, startup_checks
-from chronos.store.outbox_layout import Layout
+from chronos.store.outbox_layout import Layout, agree_on, decide
 from chronos.store.startup_checks import Demand, Duty, check, check_schema, check_settings
 from chronos.wire.bounds import LOCKS_MAX
+from tests.builders import attempt, open_account
+from tests.journals import store_on
 
 WRITER = Demand(duty=Duty.WRITE, transactions_max=2)
 SAFE = {
@@ -266,13 +269,61 @@ async def test_who_would_deal_it_out_in_another_way_is_refused(
     assert (refused.value.setting, refused.value.exit_code) == (setting, 78)
 
 
-async def test_two_who_start_at_once_and_differ_do_not_both_start(database):
+async def test_who_starts_while_another_decides_waits_for_its_decision(database, owner):
     other = Layout(partitions=16, shards=2)
+    deciding = owner.transaction()
+    await deciding.start()
+    await owner.execute("INSERT INTO outbox_layout VALUES (8, 2)")
 
-    told = await asyncio.gather(
-        check(database.writer_dsn, dealing(Duty.WRITE)),
-        check(database.writer_dsn, dealing(Duty.WRITE, other)),
-        return_exceptions=True,
-    )
+    starting = asyncio.create_task(check(database.writer_dsn, dealing(Duty.WRITE, other)))
+    await asyncio.sleep(0.5)
+    assert not starting.done()
+    await deciding.commit()
 
-    assert sorted(type(one).__name__ for one in told) == ["NoneType", "SettingFault"]
+    with pytest.raises(SettingFault, match="CHRONOS_PARTITIONS: is 16"):
+        await starting
+
+
+async def test_who_only_reads_decides_nothing_and_is_refused_too(database, owner):
+    await check(database.reader_dsn, dealing(Duty.READ))
+    assert await owner.fetch("SELECT FROM outbox_layout") == []
+    await check(database.relay_dsn, dealing(Duty.RELAY))
+
+    with pytest.raises(SettingFault, match="CHRONOS_RELAY_SHARDS: is 1"):
+        await check(database.reader_dsn, dealing(Duty.READ, Layout(partitions=8, shards=1)))
+
+
+async def test_a_role_that_may_not_decide_is_refused(database, owner):
+    await owner.execute("REVOKE INSERT ON outbox_layout FROM chronos_writer")
+
+    with pytest.raises(UnsafeSetting, match="outbox_layout"):
+        await check(database.writer_dsn, dealing(Duty.WRITE))
+
+
+async def test_the_owner_decides_anew_while_nothing_is_written(database):
+    await decide(database.owner_dsn, DEALT)
+    await decide(database.owner_dsn, Layout(partitions=4, shards=1))
+
+    await check(database.writer_dsn, dealing(Duty.WRITE, Layout(partitions=4, shards=1)))
+
+
+async def test_the_owner_decides_nothing_anew_beside_a_writer_or_a_journal(database):
+    other = Layout(partitions=4, shards=1)
+    await decide(database.owner_dsn, DEALT)
+    writer = await asyncpg.connect(database.writer_dsn)
+    with pytest.raises(SettingFault, match="CHRONOS_PARTITIONS: is 4"):
+        await decide(database.owner_dsn, other)
+    await writer.close()
+
+    async with store_on(database.writer_dsn) as store:
+        await store.journal.submit(attempt(open_account()))
+    with pytest.raises(SettingFault, match="CHRONOS_PARTITIONS: is 4"):
+        await decide(database.owner_dsn, other)
+
+
+async def test_an_older_schema_is_named(database, owner):
+    await owner.execute("DROP TABLE outbox_layout")
+
+    for act, dsn in ((agree_on, database.relay_dsn), (decide, database.owner_dsn)):
+        with pytest.raises(UnsafeSetting, match="chronos migrate up"):
+            await act(dsn, DEALT)

@@ -169,3 +169,32 @@ def test_the_most_pressing_promise_comes_first():
     wounds.note(Promise(text="quick", within_s=1), 0.9)
 
     assert [one.promise for one in wounds.timed()] == ["quick", "slow"]
+
+
+async def test_a_promise_that_others_never_let_be_kept_is_late():
+    wounds = Wounds()
+    wounds.open(["kafka"])
+
+    with pytest.raises(FaultFailed):
+        await waited(wounds, seconds=400, resting_on=["kafka"])
+
+    (only,) = wounds.timed()
+    assert (only.waits, only.late) == (1, 1)
+
+
+async def test_a_wait_that_something_else_ended_was_none():
+    async def given_up():
+        raise FaultFailed("The API was given up.")
+
+    wounds = Wounds()
+    with pytest.raises(FaultFailed, match="given up"):
+        await wounds.until(given_up, within=REFILLED, failure=never_refilled)
+
+    assert wounds.timed() == ()
+
+
+def test_what_is_shown_and_what_is_judged_are_one_number():
+    wounds = Wounds()
+    wounds.note(Promise(text="quick", within_s=1), 1.04)
+
+    assert wounds.timed()[0].late == 0
