@@ -115,4 +115,6 @@ def _unlike(found: heads.Heads, copies: Copies) -> list[str]:
         amounts = copy.amounts
         if (amounts.version, amounts.booked, amounts.held) != (version, booked, held):
             texts.append(f"{copies.name} has {name} at version {amounts.version} of {version}")
+        elif copy.source not in ("", "table"):
+            texts.append(f"{copies.name} answers for {name} from {copy.source}")
     return texts

@@ -85,10 +85,12 @@ class World:
     documents: Found[Copies]
     entries: Found[Entries]
     view: Found[Copies]
+    changelog: Found[Copies]
 
     def copies(self) -> list[Copies]:
         """Gives every copy of the balances."""
-        return [self.view.get(), self.redis.get(), self.documents.get()]
+        places = (self.view, self.changelog, self.redis, self.documents)
+        return [place.get() for place in places]
 
 
 async def check_all(
@@ -141,6 +143,7 @@ async def read_world(addresses: Addresses, history: Path) -> World:
         _found("Elasticsearch", elasticsearch.read_entries(addresses.elasticsearch, namespace)),
         _found("the view", views.read_views(addresses.query, addresses.api_key, names)),
     )
+    changelog = await _found("Kafka", kafka.read_changelog(addresses.kafka, namespace))
     return World(
         history=told,
         journal=stored,
@@ -149,6 +152,7 @@ async def read_world(addresses: Addresses, history: Path) -> World:
         documents=documents,
         entries=entries,
         view=view,
+        changelog=changelog,
     )
 
 

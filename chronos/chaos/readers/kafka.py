@@ -1,15 +1,21 @@
-"""The events topic, read from offset 0 to where it ends now, without a consumer group."""
+"""Topics, read from offset 0 to where they end now, without a consumer group.
+
+The events topic, and the changelog of the table `balances`: its last record of each account is
+what a worker on an empty disk fills its table with.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from chronos.chaos.readers.facts import Record, Topic
+from chronos.chaos.readers.facts import Amounts, Copies, Copy, Record, Topic
 
 REQUEST_DEADLINE_MS: Final = 20_000
 PAGE_RECORDS_MAX: Final = 5_000
@@ -17,14 +23,73 @@ SILENCE_S: Final = 60.0
 """Longest time without a record before the end is reached."""
 
 
+_T = TypeVar("_T")
+
+
+class _Balance(msgspec.Struct):
+    version: int
+    booked: int
+    held: int
+    overdraft_limit: int | None
+    hash: str
+    event_id: str
+
+
+_decode = msgspec.json.Decoder(_Balance).decode
+
+
 async def read_topic(bootstrap: str, topic: str) -> Topic:
-    """Reads every record of a topic.
+    """Reads every record of the events topic.
 
     Raises:
         KafkaError: Kafka does not answer.
         TimeoutError: It answers and gives nothing, though there is more.
         LookupError: There is no such topic.
     """
+    count, records = await _read(bootstrap, topic, _record)
+    records.sort(key=lambda record: (record.partition, record.offset))
+    return Topic(partitions=count, records=records)
+
+
+async def read_changelog(bootstrap: str, namespace: str) -> Copies:
+    """Reads the table of balances as its changelog keeps it.
+
+    Raises:
+        KafkaError: Kafka does not answer.
+        TimeoutError: It answers and gives nothing, though there is more.
+        LookupError: There is no such topic.
+    """
+    _, records = await _read(bootstrap, f"{namespace}-balances-balances-changelog", _kept)
+    newest = {key: value for _, _, key, value in sorted(records, key=lambda one: one[:2])}
+    accounts: dict[str, Copy] = {}
+    flaws: list[str] = []
+    for key, value in newest.items():
+        if value is None:
+            continue
+        try:
+            accounts[key] = copy_of(value)
+        except (msgspec.MsgspecError, ValueError) as error:
+            flaws.append(f"the record of {key} cannot be read: {error}")
+    return Copies(name="the table's changelog", accounts=accounts, flaws=tuple(flaws))
+
+
+def copy_of(value: bytes) -> Copy:
+    """Reads one account from its record in the changelog.
+
+    Raises:
+        msgspec.MsgspecError: It is no balance.
+        ValueError: Its hash or event is none.
+    """
+    found = _decode(value)
+    available = found.booked - found.held + (found.overdraft_limit or 0)
+    return Copy(
+        amounts=Amounts(found.version, found.booked, found.held, available),
+        hash=bytes.fromhex(found.hash),
+        event_id=bytes.fromhex(found.event_id.replace("-", "")),
+    )
+
+
+async def _read(bootstrap: str, topic: str, take: Callable[[Any], _T]) -> tuple[int, list[_T]]:
     count = await _partitions(bootstrap, topic)
     places = [TopicPartition(topic, number) for number in range(count)]
     consumer = AIOKafkaConsumer(
@@ -39,11 +104,10 @@ async def read_topic(bootstrap: str, topic: str) -> Topic:
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
-        records = await _until(consumer, ends)
+        records = await _until(consumer, ends, take)
     finally:
         await consumer.stop()
-    records.sort(key=lambda record: (record.partition, record.offset))
-    return Topic(partitions=count, records=records)
+    return count, records
 
 
 async def _partitions(bootstrap: str, topic: str) -> int:
@@ -62,15 +126,17 @@ async def _partitions(bootstrap: str, topic: str) -> int:
     return counts[0]
 
 
-async def _until(consumer: Any, ends: dict[TopicPartition, int]) -> list[Record]:
-    records: list[Record] = []
+async def _until(
+    consumer: Any, ends: dict[TopicPartition, int], take: Callable[[Any], _T]
+) -> list[_T]:
+    records: list[_T] = []
     loop = asyncio.get_running_loop()
     heard = loop.time()
     while await _is_before(consumer, ends):
         pages = await consumer.getmany(timeout_ms=250, max_records=PAGE_RECORDS_MAX)
         for page in pages.values():
             heard = loop.time()
-            records.extend(map(_record, page))
+            records.extend(map(take, page))
         if loop.time() - heard > SILENCE_S:
             raise TimeoutError(f"Kafka gave no record for {SILENCE_S:g} s before the end")
     return records
@@ -95,6 +161,11 @@ def _record(raw: Any) -> Record:
         hash=_from_hex(named.get("ce_hash", b"")),
         digest=hashlib.sha256(raw.value or b"").digest(),
     )
+
+
+def _kept(raw: Any) -> tuple[int, int, str, bytes | None]:
+    key = (raw.key or b"").decode("utf-8", "replace")
+    return raw.partition, raw.offset, key, raw.value
 
 
 def _from_hex(text: bytes) -> bytes:

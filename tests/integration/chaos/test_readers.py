@@ -4,12 +4,16 @@ import uuid
 
 import aiohttp
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from msgspec import structs
 
 from chronos.chaos.checkers.convergence import convergence
 from chronos.chaos.checkers.journal import gapless, no_overdraft, zero_sum
 from chronos.chaos.checkers.published import outbox_to_kafka
 from chronos.chaos.readers import elasticsearch, kafka, postgres, redis, views
 from chronos.chaos.readers.facts import Journal
+from chronos.wire.balance import encode_balance
 from tests.integration.audit.conftest import (  # noqa: F401 - fixtures
     PARTITIONS,
     PEOPLE,
@@ -124,6 +128,40 @@ async def test_the_topic_is_read_from_its_first_record_to_its_last(
 async def test_a_topic_that_is_not_there_is_no_empty_topic(servers):
     with pytest.raises(LookupError, match=r"no topic nobody\.made\.this"):
         await kafka.read_topic(servers.kafka, "nobody.made.this")
+
+
+async def test_the_changelog_is_read_as_who_fills_a_table_reads_it(
+    estate: Estate,  # noqa: F811
+    stored,
+    books,  # noqa: F811
+):
+    bootstrap, space = estate.targets.kafka, estate.targets.names.namespace
+    topic = estate.targets.names.balances_changelog
+    newest = books.balances()
+    old = structs.replace(newest["alice"], version=1, booked=9)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 2, 1)])
+    await admin.close()
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    sent = [("alice", encode_balance(old)), ("zoe", encode_balance(old)), ("zoe", None)]
+    sent += [(name, encode_balance(balance)) for name, balance in newest.items()]
+    for key, value in sent:
+        await producer.send_and_wait(topic, key=key.encode(), value=value)
+
+    read = await kafka.read_changelog(bootstrap, space)
+    entries = await elasticsearch.read_entries(estate.targets.elasticsearch_url, space)
+    assert convergence(stored, [], [read], entries).violations == ()
+
+    spoilt = structs.replace(newest["bob"], held=1)
+    await producer.send_and_wait(topic, key=b"bob", value=encode_balance(spoilt))
+    await producer.send_and_wait(topic, key=b"carol", value=b"{}")
+    await producer.stop()
+    read = await kafka.read_changelog(bootstrap, space)
+    found = convergence(stored, [], [read], entries).violations
+    assert any(what.startswith("the table's changelog: bob is at version") for what in found)
+    assert any("the record of carol cannot be read" in what for what in found)
 
 
 async def test_the_copies_are_read_and_equal_the_journal(estate: Estate, stored):  # noqa: F811

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin.records_to_delete import RecordsToDelete
 from msgspec import structs
 
+from chronos.audit.rebuild_all import rebuild_part
 from chronos.audit.rebuild_kafka import rebuild_kafka
 from chronos.audit.rebuild_table import rebuild_table
 from chronos.errors import MissingPart
@@ -41,6 +44,21 @@ async def until_nobody(scene):
             return await admin.members(scene.names.app_id("balances")) == 0
 
     await until(left, lambda: "a member is still there")
+
+
+async def lose(admin, bootstrap, topic, loss):
+    if loss == "the topic":
+        await admin.delete([topic])
+        return
+    async with open_topic(bootstrap, topic) as reader:
+        ends = await reader.end_offsets()
+    gone = {
+        TopicPartition(topic, number): RecordsToDelete(
+            before_offset=end if loss == "all records" else min(end, 1)
+        )
+        for number, end in ends.items()
+    }
+    await admin._admin.delete_records(gone)
 
 
 async def changelog(scene):
@@ -93,6 +111,35 @@ async def test_it_is_refused_while_a_worker_runs_and_waits_for_one_that_died(sce
     await rebuilt(scene)
 
     await scene.assert_equal(await scene.worker())
+
+
+@pytest.mark.parametrize("loss", ["the topic", "all records", "the first records"])
+async def test_a_table_is_not_wiped_where_kafka_was_lost(scene, database, loss):
+    await scene.publish(await scene.open_accounts(4))
+    worker = await scene.worker()
+    await scene.assert_equal(worker)
+    await worker.stop()
+    await until_nobody(scene)
+    before = await changelog(scene)
+    async with open_admin(scene.settings.kafka) as admin:
+        await lose(admin, scene.settings.kafka, scene.names.events, loss)
+
+    with pytest.raises(MissingPart, match=r"Nothing was wiped.*`chronos rebuild kafka`"):
+        await rebuild_part("table", scene.settings, progress=Watched())
+
+    assert (await changelog(scene)).keys() == before.keys()
+    assert list(scene.settings.state_dir.glob("balances-*"))
+    # What the sentence says to do is done.
+    owner = replace(scene.settings, postgres_dsn=database.owner_dsn)
+    await rebuild_part("kafka", owner, progress=Watched())
+    await rebuild_part("table", scene.settings, progress=Watched())
+    assert await scene.assert_equal(await scene.worker()) == {"table"}
+
+
+async def test_the_table_of_an_empty_bank_may_be_rebuilt(scene):
+    facts = await rebuild_part("table", scene.settings, progress=Watched())
+
+    assert facts["wiped"] == []
 
 
 async def test_a_table_follows_topics_that_were_made_anew(scene, database):

@@ -40,6 +40,14 @@ def test_a_view_that_shows_no_hash_is_compared_by_its_amounts(town):
     assert found(town, dataclasses.replace(copies, accounts=bare)).violations == ()
 
 
+def test_a_view_that_stands_in_for_the_table_in_the_end_is_found(town):
+    redis = spoilt(town.copies("the view"), "alice", source="redis")
+
+    assert found(town, redis).violations == (
+        "the view: alice (from redis) is not shown from the table, though everything is whole",
+    )
+
+
 def test_an_old_balance_in_one_copy_is_found(town):
     old = spoilt(town.copies(), "alice", amounts=Amounts(2, 50, 0, 50), source="table")
 

@@ -39,6 +39,7 @@ def good_world() -> World:
         documents=Found(town.copies("Elasticsearch")),
         entries=Found(town.entries()),
         view=Found(town.copies("the view")),
+        changelog=Found(town.copies("the table's changelog")),
     )
 
 
@@ -64,6 +65,7 @@ def test_a_good_world_has_no_violation_and_says_what_it_looked_at():
         ("redis", {"C7"}),
         ("entries", {"C7"}),
         ("view", {"C7"}),
+        ("changelog", {"C7"}),
     ],
 )
 def test_what_could_not_be_read_is_a_violation_of_whoever_needs_it(place, hit):
@@ -97,6 +99,7 @@ def test_a_verdict_on_nothing_is_invalid():
         documents=Found(small_town().copies()),
         entries=Found(Entries(counted=0, event_ids=frozenset())),
         view=Found(small_town().copies()),
+        changelog=Found(small_town().copies()),
     )
 
     assert empty.invalid == "there was nothing to look at"
