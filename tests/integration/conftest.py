@@ -12,7 +12,8 @@ RAN_OUT_OF_TIME = (TimeoutError, r"DeadlineExceeded", r"TimeoutExpired", r"not w
 def pytest_collection_modifyitems(items):
     """Lets a test that ran out of time on a shared machine run once more; the summary says so.
 
-    A wrong answer is never asked for again: only the errors of a deadline are.
+    A wrong answer is never asked for again, nor is what never came (`tests/waiting.py`): only
+    what came late is.
     """
     again = pytest.mark.flaky(reruns=1, only_rerun=list(RAN_OUT_OF_TIME))
     for item in items:

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from chronos.settings import Settings
 from chronos.wire.booking import AccountRow, EventRow, OutboxRow
 from chronos.wire.headers import decode_headers
 from chronos.wire.topics import Names
+from tests import waiting
 from tests.builders import MemoryBank, attempt, bookkeeper, found, open_account, transfer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,14 +40,7 @@ async def until(
     condition: Callable[[], Awaitable[Any]], what: Callable[[], str], within_s: float = FOLLOW_S
 ) -> Any:
     """Waits until `condition` gives something true; tells what was seen when it never does."""
-    deadline = time.monotonic() + within_s
-    while True:
-        answer = await condition()
-        if answer:
-            return answer
-        if time.monotonic() >= deadline:
-            raise TimeoutError(what())
-        await asyncio.sleep(0.05)
+    return await waiting.until(condition, what, within_s=within_s)
 
 
 def free_port() -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
 
 import pytest
 
@@ -14,6 +12,7 @@ from chronos.client.doors import Doors
 from chronos.client.exchange import Patience
 from chronos.client.ledger_client import LedgerClient
 from chronos.embedded.report import Screen
+from tests import waiting
 
 CAUGHT_UP_S = 60
 
@@ -41,8 +40,4 @@ async def client(scene):
 
 
 async def eventually(condition, *, within_s=CAUGHT_UP_S):
-    end = time.monotonic() + within_s
-    while not await condition():
-        if time.monotonic() >= end:
-            raise TimeoutError(f"not within {within_s} s")
-        await asyncio.sleep(0.1)
+    await waiting.until(condition, lambda: "the condition", within_s=within_s, pause_s=0.1)

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from chronos.client.exchange import Patience
 from chronos.client.ledger_client import LedgerClient
 from chronos.client.refusals import Refused
 from chronos.errors import ChronosError
+from tests import waiting
 
 READY_S = 180
 STOP_S = 60
@@ -126,8 +126,4 @@ def alive(pid: int) -> bool:
 
 async def eventually(condition, *, within_s: float, what=lambda: "") -> None:
     """Waits until an asynchronous condition holds."""
-    end = time.monotonic() + within_s
-    while not await condition():
-        if time.monotonic() >= end:
-            raise TimeoutError(f"not within {within_s} s: {what()}")
-        await asyncio.sleep(0.1)
+    await waiting.until(condition, what, within_s=within_s, pause_s=0.1)

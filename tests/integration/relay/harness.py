@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from chronos.settings import Settings
 from chronos.stream.topic_reader import open_topic
 from chronos.wire.headers import encode_headers
 from chronos.wire.topics import Names, partition_of, shard_of
+from tests import waiting
 
 ROOT = Path(__file__).resolve().parents[3]
 CHRONOS = (sys.executable, "-c", "from chronos.cli.main import main; main()", "worker", "relay")
@@ -36,14 +36,7 @@ async def until(
     condition: Callable[[], Awaitable[Any]], what: str, within_s: float = FOLLOW_S
 ) -> Any:
     """Waits until `condition` gives something true."""
-    deadline = time.monotonic() + within_s
-    while True:
-        answer = await condition()
-        if answer:
-            return answer
-        if time.monotonic() >= deadline:
-            raise TimeoutError(what)
-        await asyncio.sleep(0.05)
+    return await waiting.until(condition, lambda: what, within_s=within_s)
 
 
 class Written(NamedTuple):
