@@ -48,7 +48,11 @@ class JournalProof:
             self._begin(row.account_id)
         for check, detail in self._differences(row):
             yield Finding(
-                check=check, account_id=row.account_id, version=row.version, detail=detail
+                check=check,
+                account_id=row.account_id,
+                version=row.version,
+                position=row.position,
+                detail=detail,
             )
         self._version, self._hash = row.version, row.hash
         self._recorded_at, self._position = row.recorded_at, row.position

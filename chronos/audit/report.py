@@ -17,12 +17,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         check: Which promise is broken, for example "hash_chain" or "redis".
         account_id: The account, when one is concerned.
         version: The event of that account, when one is concerned.
+        position: The place in the journal that this event says it has.
         detail: One sentence with the values that disagree.
     """
 
     check: str
     account_id: str | None = None
     version: int | None = None
+    position: int | None = None
     detail: str
 
 
@@ -84,4 +86,5 @@ def _place(finding: Finding) -> str:
     if finding.account_id is None:
         return ""
     version = "" if finding.version is None else f" version {finding.version}"
-    return f"{finding.account_id}{version}: "
+    position = "" if finding.position is None else f" (position {finding.position})"
+    return f"{finding.account_id}{version}{position}: "

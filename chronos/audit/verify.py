@@ -88,5 +88,11 @@ def _prove_identity(scanned: Scanned, report: Report) -> None:
     if said != stored:
         detail = f"its first event says {said}, its identity row {stored}"
         report.add(
-            Finding(check="identity", account_id=row.account_id, version=1, detail=detail)
+            Finding(
+                check="identity",
+                account_id=row.account_id,
+                version=1,
+                position=row.position,
+                detail=detail,
+            )
         )

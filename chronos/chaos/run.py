@@ -140,6 +140,8 @@ async def _started(scene: Scene) -> AsyncIterator[None]:
             if fault.exit_code != VIOLATED:
                 raise
             raise NotStarted(f"Nothing was tried: {fault}") from fault
+        except OSError as error:
+            raise NotStarted(f"Nothing was tried: {error}") from error
         yield
 
 

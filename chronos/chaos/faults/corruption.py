@@ -132,7 +132,8 @@ class BodyChanged(Shape):
         code, report = await commanding.chronos(scene, "verify", within_s=NAMED.within_s)
         took_s = monotonic() - began_s
         self.wounds.note(NAMED, took_s)
-        named = [(one.get("account_id"), one.get("version")) for one in report["findings"]]
+        found = [one for one in report["findings"] if one.get("position")]
+        named = [(one.get("account_id"), one.get("version")) for one in found]
         if code == 0 or (account_id, version) not in named:
             raise FaultFailed(
                 f"`chronos verify` ended with exit code {code} and named {named[:SPARED]}, "

@@ -46,8 +46,9 @@ async def chaos(tmp_path, *only: str):
     return await run_chaos(order, environment={}, news=Silence(), clock=SystemClock())
 
 
-async def test_a_pipeline_that_does_not_start_proves_nothing(stage, tmp_path):
-    stage(EmbeddedFault("kafka does not start: no room."))
+@pytest.mark.parametrize("kind", [EmbeddedFault, OSError])
+async def test_a_pipeline_that_does_not_start_proves_nothing(stage, tmp_path, kind):
+    stage(kind("kafka does not start: no room."))
 
     with pytest.raises(NotStarted, match="Nothing was tried: kafka does not start") as failed:
         await chaos(tmp_path)
