@@ -66,13 +66,14 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     path: str = ""
     body: str = ""
     status: int = 0
-    """HTTP status, 0 without an answer; in the other lines, as the next four."""
+    """HTTP status, 0 without an answer; in the other lines, as the next five."""
     code: str = ""
     """The refusal's code, or what became of the connection."""
     reply: str = ""
     """The answer's body, byte for byte."""
     location: str = ""
     replayed: bool = False
+    retry_after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,7 @@ class Attempt:
     reply: str = ""
     location: str = ""
     replayed: bool = False
+    retry_after: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -219,4 +221,5 @@ def _ended(line: Line, invoked_ns: int) -> Attempt:
         reply=line.reply,
         location=line.location,
         replayed=line.replayed,
+        retry_after=line.retry_after,
     )

@@ -209,7 +209,9 @@ class _Run:
                     overlapping_max=profile.overlapping_max,
                     span_s=profile.load_s - profile.base_s,
                 )
-                self._mark("all is healed")
+                left = self._injector.injected.not_begun
+                late = f"; no time was left for {len(left)} planned faults" if left else ""
+                self._mark(f"all is healed{late}")
                 await load.stop()
                 self._mark("clients have ended")
         except NoLoad as fault:

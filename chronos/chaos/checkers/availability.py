@@ -32,6 +32,7 @@ SLOWER_MAX: Final = 1.5
 FLOOR_MS: Final = 250.0
 PROMISE: Final = (
     "no write fails outside faults of the API and PostgreSQL, nothing is answered with 500, "
+    "each 503 says after how long to come again, "
     f"and during faults of the read side p99 is at most {SLOWER_MAX} times that of calm "
     f"seconds, or {FLOOR_MS:g} ms; while Kafka stands still, at least {LEAST:g} times as many "
     "are answered as in calm seconds"
@@ -70,6 +71,8 @@ def availability(history: Sequence[Operation], injections: Sequence[Injection]) 
                     f"{_attempt(operation, attempt, start)} outside every fault of the API and "
                     "PostgreSQL"
                 )
+            elif attempt.status == 503 and not attempt.retry_after.isdecimal():
+                wrong.append(f"{_attempt(operation, attempt, start)} without Retry-After")
     sent = [one for one in history if one.process != _OPENING_PROCESS]
     load_ns = min((one.invoked_ns for one in sent), default=0)
     writes = list(_writes(sent))

@@ -26,6 +26,8 @@ class Answer:
     reply: str = ""
     location: str = ""
     replayed: bool = False
+    retry_after: str = ""
+    """Of the header, as it was sent."""
 
 
 class _Problem(msgspec.Struct):
@@ -35,7 +37,14 @@ class _Problem(msgspec.Struct):
 _problem = msgspec.json.Decoder(_Problem).decode
 
 
-def judged(status: int, body: bytes, *, location: str = "", replayed: bool = False) -> Answer:
+def judged(
+    status: int,
+    body: bytes,
+    *,
+    location: str = "",
+    replayed: bool = False,
+    retry_after: str = "",
+) -> Answer:
     """Judges an answer that came whole."""
     outcome, code = _judged(status, body)
     return Answer(
@@ -45,6 +54,7 @@ def judged(status: int, body: bytes, *, location: str = "", replayed: bool = Fal
         reply=body.decode("utf-8", "replace"),
         location=location,
         replayed=replayed,
+        retry_after=retry_after,
     )
 
 

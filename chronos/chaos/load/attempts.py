@@ -99,6 +99,7 @@ class Attempts:
                 reply=answer.reply,
                 location=answer.location,
                 replayed=answer.replayed,
+                retry_after=answer.retry_after,
             )
         )
         return answer

@@ -64,6 +64,7 @@ class Door:
                     content,
                     location=response.headers.get("Location", ""),
                     replayed=response.headers.get("Idempotent-Replayed") == "true",
+                    retry_after=response.headers.get("Retry-After", ""),
                 )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return unanswered(error)

@@ -30,7 +30,8 @@ def write(at_s: float, *, took_ms: float = 10, kind: Kind = Kind.TRANSFER, **tol
 
 
 def lost(at_s: float, **told) -> Operation:
-    return write(at_s, **{"outcome": Outcome.INFO, "status": 0, "code": "timeout", **told})
+    told = {"outcome": Outcome.INFO, "status": 0, "code": "timeout", **told}
+    return write(at_s, **{"retry_after": "1" if told["status"] == 503 else "", **told})
 
 
 def fault(
@@ -109,6 +110,15 @@ def test_500_is_found_whenever_and_wherever(kind, status):
     (only,) = violations([lost(5, kind=kind, status=status)], fault(4, 6, "postgres"))
 
     assert f": {status} at 5.0 s is no answer of a server in order" in only
+
+
+@pytest.mark.parametrize("kind", [Kind.TRANSFER, Kind.PROJECTED])
+@pytest.mark.parametrize("retry_after", ["", "soon"])
+def test_503_that_does_not_say_when_to_come_again_is_found(kind, retry_after):
+    silent = lost(5, kind=kind, status=503, retry_after=retry_after)
+
+    (only,) = violations([silent], fault(4, 6, "postgres"))
+    assert only.endswith(": 503 at 5.0 s without Retry-After")
 
 
 def test_reads_may_be_without_an_answer():
