@@ -37,6 +37,8 @@ from chronos.store.migrate import migrate
 from chronos.wire.topics import Names
 
 LINE_EVERY_S = 5.0
+_COPIED = frozenset({"redis", "elasticsearch", "all"})
+"""What is made anew beside the old one, or has parts that are."""
 
 drop_option = click.option(
     "--drop-old", is_flag=True, help="Only delete what earlier rebuilds replaced and kept."
@@ -67,8 +69,11 @@ def command() -> None:
     """
 
 
-def _target(name: str, text: str, *, drop: bool) -> None:
-    """Adds the command of a target; its help is `text`."""
+def _target(name: str, text: str) -> None:
+    """Adds the command of a target; its help is `text`.
+
+    Those that keep nothing take `--drop-old` too: a script need not know which they are.
+    """
 
     def act(
         data: Path | None,
@@ -81,21 +86,19 @@ def _target(name: str, text: str, *, drop: bool) -> None:
         work = _dropped(name, data, as_json=as_json) if drop_old else None
         run(work or _rebuilt(name, data, Source(source), as_json=as_json), as_json=as_json)
 
-    decorated = instance_options(source_option(drop_option(act)) if drop else act)
+    dropping = drop_option(act)
+    decorated = instance_options(source_option(dropping) if name in _COPIED else dropping)
     command.command(name=name, help=text)(decorated)
 
 
-_target("elasticsearch", "Make history and accounts anew; the mirror may run.", drop=True)
-_target("redis", "Make the balances in Redis anew; the balances workers may run.", drop=True)
+_target("elasticsearch", "Make history and accounts anew; the mirror may run.")
+_target("redis", "Make the balances in Redis anew; the balances workers may run.")
 _target(
     "table",
     "Wipe the Faust table; its workers, which must be stopped, replay it at their next start.",
-    drop=False,
 )
-_target("kafka", "Make the topics anew, all workers stopped; `table` must follow.", drop=False)
-_target(
-    "all", "Make Kafka, table, Redis and Elasticsearch anew, all workers stopped.", drop=True
-)
+_target("kafka", "Make the topics anew, all workers stopped; `table` must follow.")
+_target("all", "Make Kafka, table, Redis and Elasticsearch anew, all workers stopped.")
 
 
 async def _rebuilt(name: str, data: Path | None, source: Source, *, as_json: bool) -> None:
@@ -118,17 +121,22 @@ async def _rebuilt(name: str, data: Path | None, source: Source, *, as_json: boo
 
 async def _dropped(name: str, data: Path | None, *, as_json: bool) -> None:
     gone: dict[str, object] = {}
-    async with _opened(data) as settings:
-        names = Names(settings.namespace)
-        if name in {"redis", "all"}:
-            gone["redis"] = await drop_old_balances(settings.redis_url, names)
-        if name in {"elasticsearch", "all"}:
-            gone["elasticsearch"] = await drop_old_indices(settings.elasticsearch_url, names)
+    if name in _COPIED:
+        async with _opened(data) as settings:
+            names = Names(settings.namespace)
+            if name in {"redis", "all"}:
+                gone["redis"] = await drop_old_balances(settings.redis_url, names)
+            if name in {"elasticsearch", "all"}:
+                gone["elasticsearch"] = await drop_old_indices(
+                    settings.elasticsearch_url, names
+                )
     if as_json:
         print_json({"dropped": gone})
         return
     for part, what in gone.items():
         print(f"{part}: {_as_text(what)} dropped")
+    if not gone:
+        print(f"{name}: it is made anew in place, so there is no old copy to drop")
 
 
 @asynccontextmanager

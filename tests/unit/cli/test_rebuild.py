@@ -50,9 +50,21 @@ def test_a_folder_without_an_instance_is_refused_and_stays_as_it_is(tmp_path, ca
     assert not folder.exists()
 
 
-def test_a_table_has_no_old_copy_to_drop(capsys):
+@pytest.mark.parametrize("target", ["table", "kafka"])
+def test_what_keeps_no_old_copy_says_so(target, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["rebuild", "table", "--drop-old"])
+        main(["rebuild", target, "--drop-old"])
+
+    assert not ended.value.code
+    assert capsys.readouterr().out == (
+        f"{target}: it is made anew in place, so there is no old copy to drop\n"
+    )
+
+
+@pytest.mark.parametrize("target", ["table", "kafka"])
+def test_what_has_one_source_takes_no_other(target, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["rebuild", target, "--from", "postgresql"])
 
     assert ended.value.code == 2
     assert "No such option" in capsys.readouterr().err
