@@ -42,7 +42,7 @@ from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.settings import Settings
 from chronos.store import migrate, roles
 from chronos.store.api_keys import open_key_office
-from chronos.store.outbox_layout import Layout, decide
+from chronos.store.outbox_layout import Layout, agree_on
 from chronos.stream.topics import ensure_topics
 from chronos.wire.topics import Names
 
@@ -209,10 +209,13 @@ class Pipeline:
 
 
 async def _prepare_database_and_topics(settings: Settings, passwords: Passwords) -> None:
-    # In this order: topics with other counts than the database's would be in everybody's way.
-    await _prepare_database(settings.postgres_dsn, passwords)
-    await decide(settings.postgres_dsn, Layout.of(settings))
+    # In this order: topics with other counts than the database's would be in everybody's way,
+    # and of a database from before the decision the topics tell what it must be.
+    dsn, layout = settings.postgres_dsn, Layout.of(settings)
+    await _prepare_database(dsn, passwords)
+    await agree_on(dsn, layout, topics_agree=False)
     await ensure_topics(settings)
+    await agree_on(dsn, layout, topics_agree=True)
 
 
 async def _prepare_database(owner_dsn: str, passwords: Passwords) -> None:

@@ -71,7 +71,7 @@ async def chosen(source: Source, dsn: str, topic: Topic, *, is_just_made: bool) 
     """
     if source is Source.POSTGRESQL or (is_just_made and source is Source.AUTO):
         return None
-    reason = None if is_just_made else await unfit(dsn, topic)
+    reason = None if is_just_made else await _unfit(dsn, topic)
     if reason is None:
         return topic
     if source is Source.KAFKA:
@@ -180,12 +180,7 @@ class _Filling:
         self._changed = self._changed - names
 
 
-async def unfit(dsn: str, topic: Topic) -> str | None:
-    """Says why a topic cannot stand for the journal; None where nothing speaks against it.
-
-    Raises:
-        Unavailable: A server does not answer.
-    """
+async def _unfit(dsn: str, topic: Topic) -> str | None:
     try:
         async with open_topic(topic.kafka, topic.names.events) as reader:
             begins, ends = await reader.begin_offsets(), await reader.end_offsets()

@@ -14,15 +14,14 @@ from pathlib import Path
 
 import msgspec
 
-from chronos.audit.fill_from_topic import Source, Topic, chosen, unfit
+from chronos.audit.fill_from_topic import Source, Topic, chosen
 from chronos.audit.rebuild import Progress, RebuildFailed
 from chronos.audit.rebuild_elasticsearch import rebuild_elasticsearch
 from chronos.audit.rebuild_kafka import rebuild_kafka
 from chronos.audit.rebuild_redis import rebuild_redis
 from chronos.audit.rebuild_table import rebuild_table
-from chronos.errors import MissingPart
+from chronos.audit.whole_topic import refuse_a_lost_topic
 from chronos.settings import Settings
-from chronos.store.journal_pages import has_events
 from chronos.store.outbox_statements import BY_ITSELF, WITH_ALL
 from chronos.store.relay_refill import checkpoints_mark, release
 from chronos.wire.topics import Names
@@ -44,13 +43,14 @@ async def rebuild_part(
     names = Names(settings.namespace)
     if part == "kafka":
         return await rebuild_kafka(settings, progress=progress, command=command)
-    topic_there = Topic(settings.kafka, names)
+    events = Topic(settings.kafka, names)
     if part == "table":
         if command == BY_ITSELF:
-            await _refuse_a_lost_topic(settings.postgres_dsn, topic_there)
+            shards = settings.relay_shards
+            await refuse_a_lost_topic(settings.postgres_dsn, events, shards=shards)
         return await rebuild_table(settings.kafka, names, settings.state_dir, progress=progress)
     topic = await chosen(
-        source, settings.postgres_dsn, topic_there, is_just_made=command == WITH_ALL
+        source, settings.postgres_dsn, events, is_just_made=command == WITH_ALL
     )
     try:
         facts = await _rebuild_copy(part, settings, progress, topic)
@@ -62,17 +62,6 @@ async def rebuild_part(
             "and `--from postgresql` does without it."
         ) from fault
     return facts | {"read": (Source.KAFKA if topic else Source.POSTGRESQL).value}
-
-
-async def _refuse_a_lost_topic(dsn: str, topic: Topic) -> None:
-    # Workers mend gaps between an account's events, and know nothing of an account without any.
-    reason = await unfit(dsn, topic)
-    if reason is not None and await has_events(dsn):
-        raise MissingPart(
-            f"The table is replayed from Kafka, and the topic {topic.names.events} cannot be: "
-            f"{reason}. Nothing was wiped. Make the topics anew first, with `chronos rebuild "
-            "kafka`, and then the table; or everything, with `chronos rebuild all`."
-        )
 
 
 async def _rebuild_copy(

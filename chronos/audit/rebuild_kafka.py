@@ -55,7 +55,7 @@ async def rebuild_kafka(
     dsn = settings.postgres_dsn
     async with alone(dsn, f"kafka of {names.namespace}"), open_admin(settings.kafka) as admin:
         await refuse_while_running(admin, names, ROLES)
-        await agree_on(dsn, Layout.of(settings))
+        await agree_on(dsn, Layout.of(settings), topics_agree=True)
         async with open_refill(
             dsn, names, partitions=settings.partitions, command=command
         ) as refill:

@@ -42,14 +42,14 @@ def command() -> None:
 def up(*, data: Path | None, sign_ins: tuple[str, ...], as_json: bool) -> None:
     """Apply the migrations that the database lacks, and set passwords of its roles.
 
-    Fixes into how many CHRONOS_PARTITIONS and CHRONOS_RELAY_SHARDS the outbox is dealt out;
-    another count than before is refused once the journal has an event.
+    Fixes on a new database into how many CHRONOS_PARTITIONS and CHRONOS_RELAY_SHARDS the outbox
+    is dealt out; other counts than before are refused.
     """
     from chronos.store import migrate, outbox_layout, roles
 
     passwords = _passwords(sign_ins)
     applied = asyncio.run(migrate.migrate(owner_dsn(data)))
-    asyncio.run(outbox_layout.decide(owner_dsn(data), _layout(data)))
+    asyncio.run(outbox_layout.agree_on(owner_dsn(data), _layout(data), topics_agree=False))
     if passwords:
         asyncio.run(roles.set_passwords(owner_dsn(data), passwords))
     if as_json:

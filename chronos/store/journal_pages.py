@@ -192,18 +192,6 @@ async def open_pages_at_once(dsn: str) -> AsyncIterator[tuple[JournalPages, Jour
                 await transaction.rollback()
 
 
-async def has_events(dsn: str) -> bool:
-    """Tells whether anything was ever booked.
-
-    Raises:
-        Unavailable: PostgreSQL does not answer.
-    """
-    async with _connected(dsn) as connection:
-        with translated():
-            found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM events)")
-    return found
-
-
 @asynccontextmanager
 async def alone(dsn: str, target: str) -> AsyncIterator[None]:
     """Keeps out every other rebuild of the same copy until the block ends.

@@ -5,9 +5,10 @@ count of shards. A process that counted differently would put an account's next 
 can be read before its last one, or where no relay reads. Kafka's topics are checked too, but a
 command process does not ask Kafka; so this is asked of PostgreSQL, before the first command.
 
-`chronos migrate up` and `chronos up` decide, as the owner; as long as the journal is empty and
-nobody is there who would write, they may decide anew. A process that finds a database that
-nobody decided for decides itself.
+Who comes first to an empty journal decides: `chronos migrate up`, `chronos up`, or a process
+that writes. A journal that has events and no decision is of an older version, and its counts
+are those of its topics; so there only decide those who have compared the topics: the relay,
+`chronos up`, and a rebuild that makes them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import asyncpg
 
 from chronos.errors import SettingFault, UnsafeSetting
 from chronos.settings import Settings
-from chronos.store import pool, roles
+from chronos.store import pool
 from chronos.store.faults import translated
 
 # Who starts at the same moment waits here for the row of the other, and then reads it.
@@ -30,17 +31,7 @@ INSERT INTO outbox_layout (partitions, shards)
 VALUES ($1::smallint, $2::smallint)
 ON CONFLICT DO NOTHING
 """
-# The lock keeps a writer that starts now from deciding or reading until this has ended.
-_DECIDE_ANEW: Final = f"""
-UPDATE outbox_layout
-SET partitions = $1::smallint, shards = $2::smallint
-WHERE NOT EXISTS (SELECT FROM events)
-  AND NOT EXISTS (
-    SELECT FROM pg_stat_activity
-    WHERE datname = current_database() AND usename IN ('{roles.WRITER}', '{roles.RELAY}')
-  )
-"""  # noqa: S608 - names of roles of ours
-_LOCK: Final = "LOCK TABLE outbox_layout IN ACCESS EXCLUSIVE MODE"
+_IS_EMPTY: Final = "SELECT NOT EXISTS (SELECT FROM events)"
 _READ: Final = "SELECT partitions, shards FROM outbox_layout"
 _DEADLINE_S: Final = 10.0
 
@@ -77,19 +68,26 @@ async def compare(connection: asyncpg.Connection, layout: Layout) -> bool:
             raise SettingFault(
                 setting,
                 f"is {ours}, but the outbox of this database is written for {there}; set "
-                f"{setting}={there}. The count is fixed at the first start; while the journal "
-                "is empty and nobody writes, `chronos migrate up` as the owner changes it",
+                f"{setting}={there}: the count is fixed at the first start",
             )
     return True
 
 
-async def agree(connection: asyncpg.Connection, layout: Layout) -> None:
+async def agree(connection: asyncpg.Connection, layout: Layout, *, topics_agree: bool) -> None:
     """Proves that the database is written for this layout; decides it where nobody has yet.
+
+    Args:
+        connection: Of the owner, the writer or the relay.
+        layout: What the settings of this process say.
+        topics_agree: Whether Kafka's topics were found to have the same counts. Without that,
+            nothing is decided for a journal that has events already.
 
     Raises:
         SettingFault: It is written for another one.
     """
     if await compare(connection, layout):
+        return
+    if not topics_agree and not await connection.fetchval(_IS_EMPTY):
         return
     async with connection.transaction():
         # The relay's role does not wait for the disk; what is decided here has to last.
@@ -98,23 +96,7 @@ async def agree(connection: asyncpg.Connection, layout: Layout) -> None:
     await compare(connection, layout)
 
 
-async def decide(owner_dsn: str, layout: Layout) -> None:
-    """Decides as the owner of the database, anew if nothing was written yet.
-
-    Raises:
-        SettingFault: The journal is written for another layout.
-        UnsafeSetting: The database has an older schema.
-        Unavailable: PostgreSQL does not answer.
-    """
-    async with _connected(owner_dsn) as connection:
-        async with connection.transaction():
-            await connection.execute(_LOCK)
-            await connection.execute(_DECIDE_ANEW, layout.partitions, layout.shards)
-            await connection.execute(_DECIDE, layout.partitions, layout.shards)
-        await compare(connection, layout)
-
-
-async def agree_on(dsn: str, layout: Layout) -> None:
+async def agree_on(dsn: str, layout: Layout, *, topics_agree: bool) -> None:
     """Does as `agree` does, on a connection of its own.
 
     Raises:
@@ -123,7 +105,7 @@ async def agree_on(dsn: str, layout: Layout) -> None:
         Unavailable: PostgreSQL does not answer.
     """
     async with _connected(dsn) as connection:
-        await agree(connection, layout)
+        await agree(connection, layout, topics_agree=topics_agree)
 
 
 async def compare_on(dsn: str, layout: Layout) -> None:

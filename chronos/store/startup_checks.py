@@ -118,8 +118,7 @@ class Demand:
     setting: str = _DSN
     """The setting that holds the address, for whoever has to correct it."""
     layout: Layout | None = None
-    """How its settings deal the outbox out. Who writes or publishes decides it where nobody has
-    yet; None: it is not compared."""
+    """How its settings deal the outbox out; None: it is not compared."""
 
 
 async def check(dsn: str, demand: Demand) -> None:
@@ -153,10 +152,17 @@ async def check(dsn: str, demand: Demand) -> None:
                     name["wanted"], "this trigger of the journal is off or gone"
                 )
             if demand.layout is not None:
-                reads = demand.duty is Duty.READ
-                await (compare if reads else agree)(connection, demand.layout)
+                await _compare_layout(connection, demand.duty, demand.layout)
     finally:
         await pool.close(connection)
+
+
+async def _compare_layout(connection: asyncpg.Connection, duty: Duty, layout: Layout) -> None:
+    if duty is Duty.READ:
+        await compare(connection, layout)
+    else:
+        # A relay starts with the topics, a command process without a look at Kafka.
+        await agree(connection, layout, topics_agree=duty is Duty.RELAY)
 
 
 async def _signed_in(dsn: str, setting: str) -> asyncpg.Connection:

@@ -24,7 +24,7 @@ async def test_what_comes_late_is_told_from_what_never_comes(monkeypatch):
     moments = itertools.count()
     monkeypatch.setattr(waiting, "monotonic", lambda: next(moments))
 
-    with pytest.raises(TimeoutError, match=r"after 1\d.0 s only, of 10 s: events"):
+    with pytest.raises(waiting.CameLate, match=r"after 1\d.0 s only, of 10 s: events"):
         await waiting.until(true_after(10), lambda: "events", within_s=10, pause_s=0)
     with pytest.raises(AssertionError, match="never, in 20 s: events"):
         await waiting.until(true_after(10**6), lambda: "events", within_s=10, pause_s=0)

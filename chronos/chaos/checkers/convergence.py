@@ -17,11 +17,9 @@ from chronos.chaos.checkers.told import (
     unlike,
 )
 from chronos.chaos.history import Kind, Operation
-from chronos.chaos.readers.facts import Copies, Copy, Entries, Event, Journal
+from chronos.chaos.readers.facts import OWN_SOURCE, Copies, Copy, Entries, Event, Journal
 from chronos.chaos.verdict import Verdict, verdict
 
-OWN_SOURCE = "table"
-"""From where a view answers that stands in for nobody."""
 PROMISE = (
     "in the end the view, which answers from the table, the table's changelog, Redis and "
     "Elasticsearch show each account as the journal has it; "

@@ -129,7 +129,7 @@ class BodyChanged(Shape):
         changed[self.chance.randrange(len(body))] ^= 1
         await pages(scene).change_body(account_id, version, bytes(changed))
         began_s = monotonic()
-        code, report = await commanding.chronos(scene, "verify", within_s=NAMED.within_s)
+        code, report = await commanding.chronos(scene, "verify", within_s=_VERIFIED_S)
         took_s = monotonic() - began_s
         self.wounds.note(NAMED, took_s)
         found = [one for one in report["findings"] if one.get("position")]

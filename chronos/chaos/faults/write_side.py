@@ -110,7 +110,8 @@ class Refusals:
                 f"{reply.retry_after_s}, where 503 and at most {RETRY_AFTER_S_MAX} s are due."
             )
         self.count += 1
-        self.wounds.note(REFUSED, reply.took_s)
+        if not api_is_hurt:
+            self.wounds.note(REFUSED, reply.took_s)
         self.slowest_s = max(self.slowest_s, reply.took_s)
 
     def __str__(self) -> str:

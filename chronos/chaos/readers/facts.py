@@ -140,6 +140,10 @@ class Topic:
     """In the order of offsets within each partition."""
 
 
+OWN_SOURCE = "table"
+"""From where a view answers that stands in for nobody."""
+
+
 class Copy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One account as a read model has it."""
 

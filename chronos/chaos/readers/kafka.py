@@ -1,7 +1,8 @@
 """Topics, read from offset 0 to where they end now, without a consumer group.
 
-The events topic, and the changelog of the table `balances`: its last record of each account is
-what a worker on an empty disk fills its table with.
+The events topic, and the changelog of the table `balances`. A worker that was thought dead may
+have written to the latter after its successor, so of an account's records that with the newest
+version counts, wherever it lies; a worker on an empty disk fills its table by the same rule.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -21,9 +22,6 @@ REQUEST_DEADLINE_MS: Final = 20_000
 PAGE_RECORDS_MAX: Final = 5_000
 SILENCE_S: Final = 60.0
 """Longest time without a record before the end is reached."""
-
-
-_T = TypeVar("_T")
 
 
 class _Balance(msgspec.Struct):
@@ -46,7 +44,8 @@ async def read_topic(bootstrap: str, topic: str) -> Topic:
         TimeoutError: It answers and gives nothing, though there is more.
         LookupError: There is no such topic.
     """
-    count, records = await _read(bootstrap, topic, _record)
+    records: list[Record] = []
+    count = await _read(bootstrap, topic, lambda raw: records.append(_record(raw)))
     records.sort(key=lambda record: (record.partition, record.offset))
     return Topic(partitions=count, records=records)
 
@@ -59,17 +58,24 @@ async def read_changelog(bootstrap: str, namespace: str) -> Copies:
         TimeoutError: It answers and gives nothing, though there is more.
         LookupError: There is no such topic.
     """
-    _, records = await _read(bootstrap, f"{namespace}-balances-balances-changelog", _kept)
-    newest = {key: value for _, _, key, value in sorted(records, key=lambda one: one[:2])}
     accounts: dict[str, Copy] = {}
     flaws: list[str] = []
-    for key, value in newest.items():
-        if value is None:
-            continue
+
+    def take(raw: Any) -> None:
+        key = (raw.key or b"").decode("utf-8", "replace")
+        if raw.value is None:
+            accounts.pop(key, None)
+            return
         try:
-            accounts[key] = copy_of(value)
+            copy = copy_of(raw.value)
         except (msgspec.MsgspecError, ValueError) as error:
             flaws.append(f"the record of {key} cannot be read: {error}")
+            return
+        known = accounts.get(key)
+        if known is None or copy.amounts.version >= known.amounts.version:
+            accounts[key] = copy
+
+    await _read(bootstrap, f"{namespace}-balances-balances-changelog", take)
     return Copies(name="the table's changelog", accounts=accounts, flaws=tuple(flaws))
 
 
@@ -89,7 +95,8 @@ def copy_of(value: bytes) -> Copy:
     )
 
 
-async def _read(bootstrap: str, topic: str, take: Callable[[Any], _T]) -> tuple[int, list[_T]]:
+async def _read(bootstrap: str, topic: str, take: Callable[[Any], None]) -> int:
+    """Hands over every record, each partition's in order; gives the number of partitions."""
     count = await _partitions(bootstrap, topic)
     places = [TopicPartition(topic, number) for number in range(count)]
     consumer = AIOKafkaConsumer(
@@ -104,10 +111,10 @@ async def _read(bootstrap: str, topic: str, take: Callable[[Any], _T]) -> tuple[
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
-        records = await _until(consumer, ends, take)
+        await _until(consumer, ends, take)
     finally:
         await consumer.stop()
-    return count, records
+    return count
 
 
 async def _partitions(bootstrap: str, topic: str) -> int:
@@ -127,19 +134,18 @@ async def _partitions(bootstrap: str, topic: str) -> int:
 
 
 async def _until(
-    consumer: Any, ends: dict[TopicPartition, int], take: Callable[[Any], _T]
-) -> list[_T]:
-    records: list[_T] = []
+    consumer: Any, ends: dict[TopicPartition, int], take: Callable[[Any], None]
+) -> None:
     loop = asyncio.get_running_loop()
     heard = loop.time()
     while await _is_before(consumer, ends):
         pages = await consumer.getmany(timeout_ms=250, max_records=PAGE_RECORDS_MAX)
         for page in pages.values():
             heard = loop.time()
-            records.extend(map(take, page))
+            for raw in page:
+                take(raw)
         if loop.time() - heard > SILENCE_S:
             raise TimeoutError(f"Kafka gave no record for {SILENCE_S:g} s before the end")
-    return records
 
 
 async def _is_before(consumer: Any, ends: dict[TopicPartition, int]) -> bool:
@@ -161,11 +167,6 @@ def _record(raw: Any) -> Record:
         hash=_from_hex(named.get("ce_hash", b"")),
         digest=hashlib.sha256(raw.value or b"").digest(),
     )
-
-
-def _kept(raw: Any) -> tuple[int, int, str, bytes | None]:
-    key = (raw.key or b"").decode("utf-8", "replace")
-    return raw.partition, raw.offset, key, raw.value
 
 
 def _from_hex(text: bytes) -> bytes:

@@ -208,6 +208,8 @@ async def _history(place: Place) -> Findings:
     finally:
         await pool.close()
     yield ok(Code.HISTORY, "history", "Kafka was fed from this very database")
+    layout = Layout(partitions=place.partitions, shards=place.relay_shards)
+    await compare_on(place.postgres_dsn, layout)
 
 
 async def _sign_ins(place: Place, lanes: int) -> Findings:
@@ -218,7 +220,6 @@ async def _sign_ins(place: Place, lanes: int) -> Findings:
         yield ok(Code.ROLE_SIGN_IN, "roles", said)
         return
     passwords = Passwords.kept(path)
-    layout = Layout(partitions=place.partitions, shards=place.relay_shards)
     for role, password, duty in (
         (roles.WRITER, passwords.writer, Duty.WRITE),
         (roles.RELAY, passwords.relay, Duty.RELAY),
@@ -227,7 +228,6 @@ async def _sign_ins(place: Place, lanes: int) -> Findings:
         dsn = roles.role_dsn(place.postgres_dsn, role, password)
         try:
             await check(dsn, Demand(duty=duty, transactions_max=lanes))
-            await compare_on(dsn, layout)
         except Unavailable:
             raise
         except ChronosError as fault:

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import asyncpg
 
 from chronos.auth.keys import new_key
 from chronos.store.api_keys import open_key_office
+from tests import waiting
 from tests.databases import Database, _run
 from tests.integration.api.wire import Door
 
@@ -146,11 +146,7 @@ def wait_until(
     condition: Callable[[], bool], deadline_s: float, why: Callable[[], str] | None = None
 ) -> None:
     """Waits for a condition, and fails at the deadline."""
-    end_s = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > end_s:
-            raise AssertionError(f"not within {deadline_s} s\n{why() if why else ''}")
-        time.sleep(0.02)
+    waiting.wait_until(condition, why or str, within_s=deadline_s, pause_s=0.02)
 
 
 def consecutive_ports(count: int) -> int:

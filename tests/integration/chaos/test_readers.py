@@ -147,6 +147,8 @@ async def test_the_changelog_is_read_as_who_fills_a_table_reads_it(
     await producer.start()
     sent = [("alice", encode_balance(old)), ("zoe", encode_balance(old)), ("zoe", None)]
     sent += [(name, encode_balance(balance)) for name, balance in newest.items()]
+    # Of one who was thought dead: it came later, and is older.
+    sent.append(("alice", encode_balance(old)))
     for key, value in sent:
         await producer.send_and_wait(topic, key=key.encode(), value=value)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -17,6 +16,7 @@ from chronos.stream.app import ChronosApp, make_app
 from chronos.wire.balance import encode_balance
 from chronos.wire.headers import decode_headers
 from chronos.wire.topics import Names, partition_of
+from tests import waiting
 from tests.integration.mirror.values import Bank
 
 DEADLINE_S = 60
@@ -90,9 +90,7 @@ async def publish(producer: AIOKafkaProducer, settings: Settings, bank: Bank, st
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not await condition():  # noqa: ASYNC110 - the condition is another process's
-            await asyncio.sleep(0.05)
+    await waiting.until(condition, lambda: "the condition", within_s=DEADLINE_S)
 
 
 async def mirrored(search: ElasticsearchMirror, bank: Bank) -> bool:

@@ -15,6 +15,7 @@ from chronos.audit.rebuild_table import rebuild_table
 from chronos.errors import MissingPart
 from chronos.stream.topic_admin import open_admin
 from chronos.stream.topic_reader import open_topic
+from chronos.stream.topics import ensure_topics
 from chronos.wire.balance import decode_balance, encode_balance
 from tests.integration.balances.conftest import (
     postgres_door,
@@ -113,7 +114,9 @@ async def test_it_is_refused_while_a_worker_runs_and_waits_for_one_that_died(sce
     await scene.assert_equal(await scene.worker())
 
 
-@pytest.mark.parametrize("loss", ["the topic", "all records", "the first records"])
+@pytest.mark.parametrize(
+    "loss", ["the topic", "all records", "the first records", "the topic, and life went on"]
+)
 async def test_a_table_is_not_wiped_where_kafka_was_lost(scene, database, loss):
     await scene.publish(await scene.open_accounts(4))
     worker = await scene.worker()
@@ -122,7 +125,12 @@ async def test_a_table_is_not_wiped_where_kafka_was_lost(scene, database, loss):
     await until_nobody(scene)
     before = await changelog(scene)
     async with open_admin(scene.settings.kafka) as admin:
-        await lose(admin, scene.settings.kafka, scene.names.events, loss)
+        if loss == "the topic, and life went on":
+            await lose(admin, scene.settings.kafka, scene.names.events, "the topic")
+            await ensure_topics(scene.settings)
+            await scene.publish(await scene.book(scene.pay("a0", "a1")))
+        else:
+            await lose(admin, scene.settings.kafka, scene.names.events, loss)
 
     with pytest.raises(MissingPart, match=r"Nothing was wiped.*`chronos rebuild kafka`"):
         await rebuild_part("table", scene.settings, progress=Watched())

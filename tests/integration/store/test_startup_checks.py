@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
 import pytest
 
 from chronos.errors import SettingFault, Unavailable, UnsafeSetting
 from chronos.store import roles, startup_checks
-from chronos.store.outbox_layout import Layout, agree_on, decide
+from chronos.store.outbox_layout import Layout, agree_on
 from chronos.store.startup_checks import Demand, Duty, check, check_schema, check_settings
 from chronos.wire.bounds import LOCKS_MAX
 from tests.builders import attempt, open_account
@@ -300,30 +299,28 @@ async def test_a_role_that_may_not_decide_is_refused(database, owner):
         await check(database.writer_dsn, dealing(Duty.WRITE))
 
 
-async def test_the_owner_decides_anew_while_nothing_is_written(database):
-    await decide(database.owner_dsn, DEALT)
-    await decide(database.owner_dsn, Layout(partitions=4, shards=1))
-
-    await check(database.writer_dsn, dealing(Duty.WRITE, Layout(partitions=4, shards=1)))
-
-
-async def test_the_owner_decides_nothing_anew_beside_a_writer_or_a_journal(database):
-    other = Layout(partitions=4, shards=1)
-    await decide(database.owner_dsn, DEALT)
-    writer = await asyncpg.connect(database.writer_dsn)
-    with pytest.raises(SettingFault, match="CHRONOS_PARTITIONS: is 4"):
-        await decide(database.owner_dsn, other)
-    await writer.close()
-
+@pytest.mark.parametrize("asked", ["the API", "migrate up"])
+async def test_for_a_journal_of_an_older_version_nobody_decides_who_has_not_seen_the_topics(
+    database, owner, asked
+):
     async with store_on(database.writer_dsn) as store:
         await store.journal.submit(attempt(open_account()))
-    with pytest.raises(SettingFault, match="CHRONOS_PARTITIONS: is 4"):
-        await decide(database.owner_dsn, other)
+    wrong = Layout(partitions=4, shards=1)
+
+    if asked == "the API":
+        await check(database.writer_dsn, dealing(Duty.WRITE, wrong))
+    else:
+        await agree_on(database.owner_dsn, wrong, topics_agree=False)
+    assert await owner.fetch("SELECT FROM outbox_layout") == []
+
+    await check(database.relay_dsn, dealing(Duty.RELAY))
+    with pytest.raises(SettingFault, match="set CHRONOS_PARTITIONS=8"):
+        await check(database.writer_dsn, dealing(Duty.WRITE, wrong))
 
 
 async def test_an_older_schema_is_named(database, owner):
     await owner.execute("DROP TABLE outbox_layout")
 
-    for act, dsn in ((agree_on, database.relay_dsn), (decide, database.owner_dsn)):
+    for dsn in (database.relay_dsn, database.owner_dsn):
         with pytest.raises(UnsafeSetting, match="chronos migrate up"):
-            await act(dsn, DEALT)
+            await agree_on(dsn, DEALT, topics_agree=True)
