@@ -12,11 +12,12 @@ from chronos.chaos.faults.asking import Reply
 from chronos.chaos.faults.promise import Shape
 from chronos.chaos.readers.copies import RedisCopy, SearchCopy
 from chronos.chaos.scene import Scene
-from chronos.chaos.wounds import SLACK, Promise
+from chronos.chaos.wounds import Promise
 
 FOLLOWED_S = 60.0
-INDEXED_PER_S = 3_000
-"""Events of which an empty index must get the documents each second, beside the load."""
+NEARER_S = 60.0
+"""Time in which an empty history must have got more of its entries."""
+REFILLED_S_MAX = 1_800.0
 SHOWN_ACCOUNTS = 8
 _ASK_EVERY_S = 0.3
 _NAMED = 3
@@ -52,18 +53,19 @@ async def until_redis_followed(fault: Shape, scene: Scene) -> str:
 async def until_search_followed(fault: Shape, scene: Scene, *, is_emptied: bool = False) -> str:
     """Waits until Elasticsearch has every account and entry that the journal has now.
 
-    Where it `is_emptied`, each document is written anew, so the time grows with the journal.
+    Where it `is_emptied`, each document is written anew. That takes a time that grows with the
+    journal and with whatever else the machine does, so then it must come nearer all the while.
 
     Raises:
         FaultFailed: It has not in time.
     """
     copy = search_copy(scene)
     wanted = await _heads(fault, scene)
-    more_s = sum(wanted.values()) / INDEXED_PER_S if is_emptied else 0.0
     others = ("elasticsearch", "mirror", "balances")
-    took_s = await _until_new(
-        fault, wanted, copy.entry_versions, "The history", *others, more_s=more_s
-    )
+    took_s = 0.0
+    if is_emptied:
+        took_s += await _until_refilled(fault, wanted, copy.entry_versions, *others)
+    took_s += await _until_new(fault, wanted, copy.entry_versions, "The history", *others)
     took_s += await _until_new(
         fault, wanted, copy.account_versions, "The index of accounts", *others
     )
@@ -156,13 +158,44 @@ async def _heads(fault: Shape, scene: Scene) -> dict[str, int]:
     )
 
 
+async def _until_refilled(
+    fault: Shape,
+    wanted: dict[str, int],
+    look: Callable[[], Awaitable[dict[str, int]]],
+    *parts: str,
+) -> float:
+    """Waits until nothing is missing, as long as ever less is; gives the seconds."""
+    least, took_s = sum(wanted.values()) + 1, 0.0
+
+    async def is_nearer() -> bool:
+        nonlocal least
+        found = await look()
+        missing = sum(max(0, last - found.get(name, 0)) for name, last in wanted.items())
+        if missing >= least:
+            return False
+        least = missing
+        return True
+
+    while least > 0:
+        if took_s > REFILLED_S_MAX:
+            raise FaultFailed(f"The history still lacks {least:,} entries of the journal.")
+        took_s += await fault.wounds.until(
+            is_nearer,
+            within=NEARER_S,
+            resting_on=fault.resting_on("postgres", "kafka", "relay", *parts),
+            failure=lambda: f"The history is not filled any more; it lacks {least:,} entries.",
+        )
+        await asyncio.sleep(_ASK_EVERY_S)
+        took_s += _ASK_EVERY_S
+    return took_s
+
+
 async def _until_new(
     fault: Shape,
     wanted: dict[str, int],
     look: Callable[[], Awaitable[dict[str, int]]],
     who: str,
     *parts: str,
-    more_s: float = 0.0,
 ) -> float:
     behind: list[str] = ["it gave no answer"]
 
@@ -179,7 +212,7 @@ async def _until_new(
     followed = Promise(text=f"{who} is as new as the journal was", within_s=FOLLOWED_S)
     return await fault.wounds.until(
         is_new,
-        within=FOLLOWED_S * SLACK + more_s if more_s else followed,
+        within=followed,
         resting_on=fault.resting_on("postgres", "kafka", "relay", *parts),
         failure=lambda: f"{who} did not follow: {', '.join(behind[:_NAMED])}.",
     )
