@@ -31,6 +31,7 @@ from chronos.embedded.ports import choose_ports
 from chronos.embedded.report import Screen
 from chronos.embedded.servers import ForeignAddresses, Servers
 from chronos.embedded.supervisor import Supervisor
+from tests.alone import alone, beside_others
 
 ENVIRONMENT = os.environ
 # How long an example takes says something of the machine, not of the code.
@@ -79,6 +80,18 @@ def data_folder() -> Iterator[Path]:
 def namespace() -> str:
     """A namespace that no other test has."""
     return f"test{os.getpid()}n{next(_numbers)}"
+
+
+@pytest.fixture(autouse=True)
+def place(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps the other processes of this run waiting while a test marked `alone` runs."""
+    if "PYTEST_XDIST_WORKER" not in ENVIRONMENT:
+        yield
+        return
+    folder = tmp_path_factory.getbasetemp().parent
+    is_alone = request.node.get_closest_marker("alone") is not None
+    with (alone if is_alone else beside_others)(folder):
+        yield
 
 
 @pytest.fixture(autouse=True)

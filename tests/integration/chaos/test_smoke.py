@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 SEED = "1"
 DEADLINE_S = 900
 
 
+@pytest.mark.alone
 def test_nothing_is_lost_and_nothing_invented(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-m", "chronos", "chaos", "--profile", "smoke", "--seed", SEED,
