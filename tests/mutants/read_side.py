@@ -15,7 +15,7 @@ import chronos.mirror.redis as mirror_redis
 import tables.balances as table
 from agents.balances import NAME as BALANCES
 from agents.balances import BalancesAgent
-from agents.mirror import AccountsAgent
+from agents.mirror import ACCOUNTS_BATCHING, AccountsAgent
 from chronos.domain.evolve import evolve
 from chronos.errors import Unavailable
 from chronos.mirror.redis import RedisMirror
@@ -110,7 +110,8 @@ def m7_plain_redis_writes(planting: Planting) -> None:
 
 def m8_documents_without_version(planting: Planting) -> None:
     """Account documents are indexed without a version, and writes may overtake each other."""
-    late = Late()
+    # The agent writes twice a second at most: a write must come later than the next one does.
+    late = Late(longest_s=6 * ACCOUNTS_BATCHING.wait_s)
 
     def make_document(to_document: Any) -> Any:
         def unversioned(balance: Any) -> Any:
@@ -136,7 +137,8 @@ def m8_documents_without_version(planting: Planting) -> None:
 class Late:
     """Does what nobody waits for, a moment later; again while its store does not answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest_s: float = LATE_S_MAX) -> None:
+        self._longest_s = longest_s
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, work: Callable[[], Awaitable[Any]]) -> None:
@@ -147,7 +149,7 @@ class Late:
 
     async def _do(self, work: Callable[[], Awaitable[Any]]) -> None:
         for _ in range(TRIES_MAX):
-            await asyncio.sleep(random.random() * LATE_S_MAX)
+            await asyncio.sleep(random.random() * self._longest_s)
             try:
                 await work()
             except (Unavailable, mirror_redis.RedisError, OSError):
