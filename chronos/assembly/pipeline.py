@@ -42,7 +42,7 @@ from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.settings import Settings
 from chronos.store import migrate, roles
 from chronos.store.api_keys import open_key_office
-from chronos.store.outbox_layout import Layout, agree_on
+from chronos.store.outbox_layout import Layout, agree_on, compare_on
 from chronos.stream.topics import ensure_topics
 from chronos.wire.topics import Names
 
@@ -213,7 +213,7 @@ async def _prepare_database_and_topics(settings: Settings, passwords: Passwords)
     # and of a database from before the decision the topics tell what it must be.
     dsn, layout = settings.postgres_dsn, Layout.of(settings)
     await _prepare_database(dsn, passwords)
-    await agree_on(dsn, layout, topics_agree=False)
+    await compare_on(dsn, layout)
     await ensure_topics(settings)
     await agree_on(dsn, layout, topics_agree=True)
 

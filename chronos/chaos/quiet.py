@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from chronos.chaos.history import now_ns
 from chronos.chaos.readers import elasticsearch, heads, views
 from chronos.chaos.readers import redis as cache
-from chronos.chaos.readers.facts import OWN_SOURCE, Copies
+from chronos.chaos.readers.facts import Copies
 from chronos.embedded.addresses import Addresses
 
 APART_S: Final = 2.0
@@ -115,6 +115,6 @@ def _unlike(found: heads.Heads, copies: Copies) -> list[str]:
         amounts = copy.amounts
         if (amounts.version, amounts.booked, amounts.held) != (version, booked, held):
             texts.append(f"{copies.name} has {name} at version {amounts.version} of {version}")
-        elif copy.source not in ("", OWN_SOURCE):
+        elif copy.is_stand_in:
             texts.append(f"{copies.name} answers for {name} from {copy.source}")
     return texts

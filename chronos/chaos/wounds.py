@@ -41,6 +41,11 @@ class Promise:
     """In the present: `the API, killed, is ready again`."""
     within_s: float
 
+    @property
+    def broken_after_s(self) -> float:
+        """Tells after how long it counts as broken, and not as late."""
+        return self.within_s * SLACK
+
 
 class Timed(msgspec.Struct, frozen=True, kw_only=True):
     """How long was waited for what a promise is about, in a whole run."""
@@ -85,7 +90,7 @@ class Wounds:
         Args:
             condition: Asked again and again; it bounds its own questions. `Unseen` is no.
             within: Longest wait in seconds, counted anew after one of `resting_on` was hurt;
-                of a promise `SLACK` times its time, and the wait is noted.
+                of a promise until it is broken, and the wait is noted.
             resting_on: What must be whole for the promise to count; not what the asking fault
                 itself hurts.
             failure: Says in a sentence what the pipeline did not do; the time is added.
@@ -94,7 +99,7 @@ class Wounds:
             FaultFailed: The condition did not hold in time.
         """
         rests = frozenset(resting_on)
-        within_s = within.within_s * SLACK if isinstance(within, Promise) else within
+        within_s = within.broken_after_s if isinstance(within, Promise) else within
         begun_s = counted_s = monotonic()
         while not await _holds(condition):
             now_s = monotonic()

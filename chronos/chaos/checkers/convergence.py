@@ -66,7 +66,7 @@ def _unequal(copy: Copy, last: Event) -> Iterator[str]:
         yield f"{place} has hash {copy.hash.hex()}, the journal {last.hash.hex()}"
     elif copy.event_id and copy.event_id != last.event_id:
         yield f"{place} ends with event {copy.event_id.hex()}, not {last.event_id.hex()}"
-    elif copy.source not in ("", OWN_SOURCE):
+    elif copy.is_stand_in:
         yield f"{place} is not shown from the {OWN_SOURCE}, though everything is whole"
 
 

@@ -18,14 +18,13 @@ from chronos.chaos.faults.promise import Shape
 from chronos.chaos.faults.write_side import POSTGRES_READY_S
 from chronos.chaos.readers.pages import Pages, Place
 from chronos.chaos.scene import Scene
-from chronos.chaos.wounds import SLACK, Promise, Wounds
+from chronos.chaos.wounds import Promise, Wounds
 
 NAMED = Promise(text="`chronos verify` names a changed event", within_s=60.0)
 REFUSED_S = 10.0
 SPARED = 3
 """Accounts on other pages that are read beside the damaged one."""
 _SOME_EVENTS = 1_000
-_VERIFIED_S = NAMED.within_s * SLACK
 _LOGGED = "invalid page in block"
 
 
@@ -129,7 +128,7 @@ class BodyChanged(Shape):
         changed[self.chance.randrange(len(body))] ^= 1
         await pages(scene).change_body(account_id, version, bytes(changed))
         began_s = monotonic()
-        code, report = await commanding.chronos(scene, "verify", within_s=_VERIFIED_S)
+        code, report = await commanding.chronos(scene, "verify", within_s=NAMED.broken_after_s)
         took_s = monotonic() - began_s
         self.wounds.note(NAMED, took_s)
         found = [one for one in report["findings"] if one.get("position")]
@@ -148,7 +147,7 @@ class BodyChanged(Shape):
             return ""
         await pages(scene).change_body(*event)
         self._event = None
-        code, report = await commanding.chronos(scene, "verify", within_s=_VERIFIED_S)
+        code, report = await commanding.chronos(scene, "verify", within_s=NAMED.broken_after_s)
         if code != 0:
             raise FaultFailed(
                 f"The journal does not prove itself again: {report['findings'][:SPARED]}"

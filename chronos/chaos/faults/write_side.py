@@ -12,7 +12,7 @@ from chronos.chaos.faults import promise
 from chronos.chaos.faults.asking import Reply
 from chronos.chaos.faults.promise import Shape
 from chronos.chaos.scene import Scene
-from chronos.chaos.wounds import SLACK, Promise, Wounds
+from chronos.chaos.wounds import Promise, Wounds
 
 API_READY = Promise(text="the API, killed, is ready again", within_s=5.0)
 FIRST_ACK = Promise(text="a write is acknowledged when PostgreSQL serves again", within_s=10.0)
@@ -248,7 +248,7 @@ async def ask_until(
         reply = await promise.doors(scene).write(key)
         refusals.add(reply, api_is_hurt=bool(fault.wounds.of(["api"])))
         await asyncio.sleep(_ASK_EVERY_S)
-    if refusals.slowest_s > REFUSED.within_s * SLACK and not fault.wounds.of(["api"]):
+    if refusals.slowest_s > REFUSED.broken_after_s and not fault.wounds.of(["api"]):
         raise FaultFailed(
             f"Without PostgreSQL a write was refused after {refusals.slowest_s:.1f} s only."
         )

@@ -154,6 +154,11 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source: str = ""
     """What a view says it answered from."""
 
+    @property
+    def is_stand_in(self) -> bool:
+        """Tells whether a view answered from elsewhere than the table that it shows."""
+        return self.source not in ("", OWN_SOURCE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:

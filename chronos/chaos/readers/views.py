@@ -9,7 +9,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from chronos.chaos.readers.facts import OWN_SOURCE, Amounts, Copies, Copy
+from chronos.chaos.readers.facts import Amounts, Copies, Copy
 
 ASKED_AT_ONCE: Final = 8
 DEADLINE_S: Final = 10.0
@@ -50,7 +50,7 @@ async def read_views(query: str, api_key: str, account_ids: Sequence[str]) -> Co
             for name in names:
                 found = await _ask(session, name)
                 for _ in range(ASKED_AGAIN_MAX):
-                    if isinstance(found, str) or found.source == OWN_SOURCE:
+                    if isinstance(found, str) or not found.is_stand_in:
                         break
                     await asyncio.sleep(ASKED_AGAIN_S)
                     found = await _ask(session, name)

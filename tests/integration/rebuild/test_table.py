@@ -37,6 +37,14 @@ async def rebuilt(scene):
     )
 
 
+async def served(scene):
+    """Has a worker follow all that was published, and leave again."""
+    worker = await scene.worker()
+    await scene.assert_equal(worker)
+    await worker.stop()
+    await until_nobody(scene)
+
+
 async def until_nobody(scene):
     """A stopped worker is a member until Kafka has missed it."""
 
@@ -72,10 +80,7 @@ async def changelog(scene):
 
 async def test_a_wrong_table_is_right_after_a_replay(scene):
     await scene.publish(await scene.open_accounts(6))
-    worker = await scene.worker()
-    await scene.assert_equal(worker)
-    await worker.stop()
-    await until_nobody(scene)
+    await served(scene)
     # Somebody who may write to the changelog plants money; the disk state goes with it.
     before = await changelog(scene)
     planted = decode_balance(before[b"a3"].value)
@@ -119,10 +124,7 @@ async def test_it_is_refused_while_a_worker_runs_and_waits_for_one_that_died(sce
 )
 async def test_a_table_is_not_wiped_where_kafka_was_lost(scene, database, loss):
     await scene.publish(await scene.open_accounts(4))
-    worker = await scene.worker()
-    await scene.assert_equal(worker)
-    await worker.stop()
-    await until_nobody(scene)
+    await served(scene)
     before = await changelog(scene)
     async with open_admin(scene.settings.kafka) as admin:
         if loss == "the topic, and life went on":
@@ -145,9 +147,7 @@ async def test_a_table_is_not_wiped_where_kafka_was_lost(scene, database, loss):
 
 
 async def test_the_table_of_an_empty_bank_may_be_rebuilt(scene):
-    worker = await scene.worker()
-    await worker.stop()
-    await until_nobody(scene)
+    await served(scene)
 
     facts = await rebuild_part("table", scene.settings, progress=Watched())
 
@@ -156,10 +156,7 @@ async def test_the_table_of_an_empty_bank_may_be_rebuilt(scene):
 
 async def test_a_table_follows_topics_that_were_made_anew(scene, database):
     await scene.publish(await scene.open_accounts(4))
-    worker = await scene.worker()
-    await scene.assert_equal(worker)
-    await worker.stop()
-    await until_nobody(scene)
+    await served(scene)
     more = await scene.book(*[scene.pay("a0", "a1") for _ in range(20)])
     owner = replace(scene.settings, postgres_dsn=database.owner_dsn)
 
