@@ -5,7 +5,8 @@
 connection is closed in form, as after `kill -9`. Never set it where money is.
 
 Why there is one point between the lock and the commit: accounts, events, outbox rows and
-receipts are one statement (`chronos.store.statements.append_to`). Between the events and the
+receipts are one statement (`chronos.store.statements.append_to`), of a long transaction several
+of that kind, and `after-append:n` counts each of them. Between the events and the
 outbox rows no code of ours runs, so there is nothing to stop in. What PostgreSQL itself does
 when it is stopped there is tried from its side: a trigger of the test holds the statement, and
 the process, or the backend, is killed meanwhile.
@@ -36,7 +37,7 @@ class CrashPoint(StrEnum):
     AFTER_LOCK = "after-lock"
     """The transaction has its locks and has read nothing."""
     AFTER_APPEND = "after-append"
-    """Events, outbox rows and receipts are inserted and not committed."""
+    """Events, outbox rows and receipts, or a part of them, are inserted and not committed."""
     AFTER_COMMIT = "after-commit"
     """The commit is answered; no sender of a command knows."""
     AFTER_KAFKA_ACK = "after-kafka-ack"

@@ -21,7 +21,7 @@ SIZES = Sizes(lanes=2, reader_connections_max=2, limits=LIMITS)
 
 def rules(**changes: Any) -> Rules:
     keeper = bookkeeper(ids=SystemIds(), **changes)
-    return Rules(needs_of=needs_of, book=keeper.book, zone=ZoneInfo("UTC"))
+    return Rules(needs_of=needs_of, book_in_parts=keeper.book_in_parts, zone=ZoneInfo("UTC"))
 
 
 def store_on(

@@ -24,7 +24,7 @@ def ledger_rules(settings: Settings) -> Rules:
         shards=settings.relay_shards,
         zone=zone,
     )
-    return Rules(needs_of=needs_of, book=bookkeeper.book, zone=zone)
+    return Rules(needs_of=needs_of, book_in_parts=bookkeeper.book_in_parts, zone=zone)
 
 
 def ledger_on(store: Store) -> Ledger:

@@ -5,11 +5,14 @@ insert of one command transaction, while its locks are held: so no I/O, and no l
 
 A batch is several attempts under one key. Its items are decided in turn like any others; an
 atomic batch with one refusal leaves nothing but its own receipt.
+
+What a long transaction writes comes in parts, so that PostgreSQL inserts one while the next is
+decided: half of the time between its locks and its commit is ours, half PostgreSQL's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -30,6 +33,7 @@ from chronos.wire.booking import (
     Attempt,
     BatchAttempt,
     Booked,
+    EventRow,
     Found,
     OutboxRow,
     ReceiptRow,
@@ -52,6 +56,8 @@ from chronos.wire.topics import Names, partition_of, shard_of
 REFUSED = 400
 """Receipts from this status on are refusals."""
 BATCH = "Batch"
+PART_EVENTS = 100
+"""Events of a part at least, but for the last; smaller ones cost PostgreSQL more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,7 @@ class Bookkeeper:
     shards: int
     zone: ZoneInfo
     """Its calendar gives the booking date."""
+    part_events: int = PART_EVENTS
 
     def book(self, attempts: Sequence[AnyAttempt], found: Found) -> Booked:
         """Decides each attempt in order and gives what the transaction writes.
@@ -75,16 +82,26 @@ class Bookkeeper:
         Raises:
             IndexError: The store drew fewer positions than the attempts need.
         """
+        return Booked.whole([*self.book_in_parts(attempts, found)])
+
+    def book_in_parts(self, attempts: Sequence[AnyAttempt], found: Found) -> Iterator[Booked]:
+        """Does as `book` does, piece by piece: each part is decided when it is asked for.
+
+        A part holds whole commands: all postings of an entry are in one. A batch that may be
+        undone is in one too. Only the last part is marked as such, and there always is one.
+        """
         booking = _Booking(self, Page.of(found, self.zone), _reverses(attempts))
-        receipts = tuple(booking.receipt_for(attempt) for attempt in attempts)
-        rows = booking.page.written
-        return Booked(
-            receipts=receipts,
-            event_rows=tuple(rows.events),
-            outbox_rows=tuple(rows.outbox),
-            receipt_rows=tuple(rows.receipts),
-            account_rows=tuple(rows.accounts),
-        )
+        page = booking.page
+        receipts: list[Receipt] = []
+        for left, attempt in zip(range(len(attempts) - 1, -1, -1), attempts, strict=True):
+            if isinstance(attempt, Attempt):
+                receipts.append(booking.receipt_for(attempt))
+            else:
+                receipts.append((yield from booking.batch(attempt)))
+            if left and len(page.written.events) >= self.part_events:
+                yield page.cut(receipts)
+                receipts = []
+        yield page.cut(receipts, is_last=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +113,45 @@ class _Booking:
     reverses: bool
     """Whether any of its commands is a reversal, which looks at entries."""
 
-    def receipt_for(self, attempt: AnyAttempt) -> Receipt:
+    def receipt_for(self, attempt: Attempt) -> Receipt:
         """Answers one attempt: replay, conflict of keys, or a decision."""
         stored = self.page.known.receipts.get(attempt.key)
         if stored is not None:
             return _replay_or_conflict(attempt, stored)
-        if isinstance(attempt, Attempt):
-            if attempt.key in self.page.found.busy_keys:
-                return _in_progress(attempt)
-            return self._decided(attempt)
-        return self._batch(attempt)
+        if attempt.key in self.page.found.busy_keys:
+            return _in_progress(attempt)
+        return self._decided(attempt)
 
-    def _batch(self, batch: BatchAttempt) -> Receipt:
+    def batch(self, batch: BatchAttempt) -> Generator[Booked, None, Receipt]:
+        """Answers a batch, and gives its parts meanwhile."""
+        stored = self.page.known.receipts.get(batch.key)
+        if stored is not None:
+            return _replay_or_conflict(batch, stored)
         busy = self.page.found.busy_keys
         if busy and not busy.isdisjoint((batch.key, *(item.key for item in batch.items))):
             return _in_progress(batch)
         mark = self.page.mark() if batch.is_atomic else None
         first_row = len(self.page.written.events)
         receipts: list[Receipt] = []
+        changed: list[EventRow] = []
         for index, item in enumerate(batch.items):
             receipt = self.receipt_for(item)
-            if mark is not None and receipt.status >= REFUSED:
-                self.page.go_back(mark)
-                return self._rejected_batch(batch, receipt, index)
             receipts.append(receipt)
-        changed = self.page.written.events[first_row:]
+            rows = self.page.written.events
+            if mark is not None:
+                if receipt.status >= REFUSED:
+                    self.page.go_back(mark)
+                    return self._rejected_batch(batch, receipt, index)
+            elif len(rows) >= self.keeper.part_events and item is not batch.items[-1]:
+                changed += rows[first_row:]
+                first_row = 0
+                yield self.page.cut()
+        changed += self.page.written.events[first_row:]
+        return self._accepted_batch(batch, receipts, changed)
+
+    def _accepted_batch(
+        self, batch: BatchAttempt, receipts: Sequence[Receipt], changed: Sequence[EventRow]
+    ) -> Receipt:
         states = self.page.known.states
         position = self.page.next_position()
         receipt = batch_receipt(

@@ -29,6 +29,7 @@ from chronos.domain.states import (
 )
 from chronos.wire.booking import (
     AccountRow,
+    Booked,
     EventRow,
     Found,
     KeyName,
@@ -38,6 +39,7 @@ from chronos.wire.booking import (
 )
 from chronos.wire.codec import Recorded
 from chronos.wire.documents import HOLD_ENDS
+from chronos.wire.receipt import Receipt
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -159,6 +161,23 @@ class Page:
         if reversed_id is not None and reversed_id in entries:
             original = entries[reversed_id]
             entries[reversed_id] = replace(original, reversed_by=last.transfer_id)
+
+    def cut(self, receipts: Sequence[Receipt] = (), *, is_last: bool = False) -> Booked:
+        """Gives the rows since the last cut, which nothing goes back behind any more.
+
+        Args:
+            receipts: Of the attempts that were answered since.
+            is_last: Whether no row will follow.
+        """
+        rows, self.written = self.written, Written()
+        return Booked(
+            receipts=tuple(receipts),
+            event_rows=tuple(rows.events),
+            outbox_rows=tuple(rows.outbox),
+            receipt_rows=tuple(rows.receipts),
+            account_rows=tuple(rows.accounts),
+            is_last=is_last,
+        )
 
     def mark(self) -> Mark:
         """Remembers how everything is now."""

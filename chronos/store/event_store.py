@@ -7,7 +7,9 @@ Phases, each one round trip, on one connection, READ COMMITTED:
 2. A new snapshot, so younger than the locks, reads everything and draws the positions. Read in
    the locking statement itself, the snapshot would be older than the lock.
 3. The ledger decides with values; no round trip, nothing awaited.
-4. One statement inserts all events, outbox rows, receipts and accounts.
+4. One statement inserts all events, outbox rows, receipts and accounts. Of a long batch it
+   inserts a part, while the ledger decides the next one: the two take about as long, on two
+   processors, and the locks are held for the longer of them instead of both.
 5. `COMMIT`, and with it the locks go.
 
 Bounds: `LOCKS_MAX` locks; the role's time-outs on the server's side; `TRANSACTION_DEADLINE_S`
@@ -20,11 +22,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -47,8 +50,8 @@ from chronos.wire.booking import AnyAttempt, Booked, Found, KeyName
 TRANSACTION_DEADLINE_S: Final = 6.0
 """Above the role's `transaction_timeout`: the server is to end a slow transaction, not we."""
 
-Book = Callable[[Sequence[AnyAttempt], Found], Booked]
-"""Decides a batch on what was found for it; the ledger's `Bookkeeper.book`. Pure."""
+BookInParts = Callable[[Sequence[AnyAttempt], Found], Iterator[Booked]]
+"""Decides a batch on what was found for it; the ledger's `Bookkeeper.book_in_parts`. Pure."""
 
 _CONFLICTS: Final = (
     asyncpg.UniqueViolationError,
@@ -79,7 +82,7 @@ class Rules:
     """What the ledger tells the store: needs, decisions, and the calendar of both."""
 
     needs_of: NeedsOf
-    book: Book
+    book_in_parts: BookInParts
     zone: ZoneInfo
 
 
@@ -121,24 +124,31 @@ class EventStore:
     async def _transact(
         self, connection: asyncpg.Connection, batch: Sequence[Prepared]
     ) -> Booked:
+        with _Stopwatch() as stopwatch:
+            self.phases = stopwatch.phases
+            return await self._timed(connection, batch, stopwatch)
+
+    async def _timed(
+        self, connection: asyncpg.Connection, batch: Sequence[Prepared], stopwatch: _Stopwatch
+    ) -> Booked:
         wanted = Wanted.of(batch)
-        stopwatch = _Stopwatch()
-        self.phases = stopwatch.phases
         busy = await _begin(connection, wanted)
         pass_point(CrashPoint.AFTER_LOCK)
         stopwatch.lap("lock")
         row = await self._read.fetchrow(*wanted.parameters(self._identities))
         stopwatch.lap("read")
         attempts = [prepared.attempt for prepared in batch]
-        booked = self._rules.book(attempts, found_in(row, busy, self._identities))
-        stopwatch.lap("decide")
-        if booked.receipt_rows:
-            append = await self._append_to(connection, row["which"])
-            await append.fetchrow(
-                booked.account_rows, booked.event_rows, booked.outbox_rows, booked.receipt_rows
-            )
-            pass_point(CrashPoint.AFTER_APPEND)
+        parts: list[Booked] = []
+        async with _Inserting(partial(self._append_to, connection, row["which"])) as inserting:
+            for part in self._rules.book_in_parts(
+                attempts, found_in(row, busy, self._identities)
+            ):
+                stopwatch.lap("decide")
+                parts.append(part)
+                await inserting.put(part)
+                stopwatch.lap("insert")
         stopwatch.lap("insert")
+        booked = Booked.whole(parts)
         if await connection.execute("COMMIT") != _COMMITTED:
             raise InvariantBroken("PostgreSQL rolled back a transaction that it was to commit")
         if booked.receipt_rows:
@@ -216,17 +226,69 @@ def _refusals_named() -> Iterator[None]:
         raise InvariantBroken(f"PostgreSQL refused a batch: {error}") from error
 
 
+class _Inserting:
+    """Inserts the parts of a batch one after the other, each while the next is decided."""
+
+    def __init__(self, append_to: Callable[[], Awaitable[Any]]) -> None:
+        self._append_to = append_to
+        self._under_way: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, fault: type[BaseException] | None, *_: object) -> None:
+        """Waits for the last insert, or breaks it off after a fault."""
+        if fault is None:
+            await self._end()
+        elif self._under_way is not None:
+            self._under_way.cancel()
+            await asyncio.gather(self._under_way, return_exceptions=True)
+
+    async def put(self, part: Booked) -> None:
+        """Begins to insert a part, when the one before is there; the last one to its end."""
+        await self._end()
+        rows = (part.account_rows, part.event_rows, part.outbox_rows, part.receipt_rows)
+        if not any(rows):
+            return
+        if part.is_last:
+            await self._insert(rows)
+            return
+        self._under_way = asyncio.create_task(self._insert(rows))
+        # In the first turn of the loop the driver encodes the rows, in the second uvloop sends
+        # what the socket takes: all of a part on this machine, so that PostgreSQL has it before
+        # the next one is decided. What the socket does not take goes after that.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def _end(self) -> None:
+        if self._under_way is not None:
+            await self._under_way
+            self._under_way = None
+
+    async def _insert(self, rows: tuple[Sequence[Any], ...]) -> None:
+        append = await self._append_to()
+        await append.fetchrow(*rows)
+        pass_point(CrashPoint.AFTER_APPEND)
+
+
 class _Stopwatch:
-    """Measures the phases of one transaction."""
+    """Measures the phases of one transaction; of one in parts, all parts together."""
 
     def __init__(self) -> None:
         self._start = self._lap = perf_counter()
         self.phases: dict[str, float] = {}
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Tells the phases that ended, also of a transaction that did not."""
+        for phase, seconds in self.phases.items():
+            metrics.APPEND_PHASE_SECONDS.labels(phase).observe(seconds)
+
     def lap(self, phase: str) -> None:
         now = perf_counter()
-        seconds = self.phases[phase] = now - self._lap
-        metrics.APPEND_PHASE_SECONDS.labels(phase).observe(seconds)
+        self.phases[phase] = self.phases.get(phase, 0.0) + now - self._lap
         self._lap = now
 
     def finish(self, booked: Booked) -> None:

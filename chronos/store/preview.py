@@ -47,4 +47,5 @@ class Preview:
         found = found_in(row, frozenset(), identities)
         undrawn = (_NO_POSITION,) * wanted.positions
         fresh = replace(found, positions=undrawn, receipts={})
-        return self._rules.book((attempt,), fresh).receipts[0]
+        *_, last = self._rules.book_in_parts((attempt,), fresh)
+        return last.receipts[0]

@@ -1,19 +1,23 @@
 """The journal as the relay would have published it from its start, and the relay after it.
 
-Phases: take every shard's lock → say in each checkpoint that a refill is under way → read
-events and refusals by position in one snapshot → save that snapshot as each shard's checkpoint.
-What is committed after the snapshot is in the outbox, and the relay goes on from there.
+Phases: take every shard's lock → say in each checkpoint that a refill is under way → fix one
+snapshot, when the topics are empty → read events and refusals by position in it → save that
+snapshot as each shard's checkpoint. What is committed after the snapshot is in the outbox, and
+the relay goes on from there.
 
 While a refill is under way, and when it was killed, each checkpoint names a cluster that does
 not exist, and no relay publishes from it. One that is a part of more leaves it so, until
 `release` says that the rest was made anew too. A relay that waits for a lock ends a holder
 whose epoch does not move, so the epochs move.
+
+Its place is saved with the epochs (`refill_place`). What was published after that comes twice
+when a refill that was killed goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -22,11 +26,12 @@ import msgspec
 
 from chronos.errors import InvariantBroken, MissingPart, Unavailable
 from chronos.store import outbox_statements as statements
-from chronos.store.cluster_identity import Identity, refuse_another
+from chronos.store import refill_place
 from chronos.store.faults import translated
 from chronos.store.journal_scan import JournalScan
 from chronos.store.outbox import LOCK_CLASS
 from chronos.store.outbox_cursor import Row, Snapshot
+from chronos.store.refill_place import Place
 from chronos.store.republish import event_row, rejection_row
 from chronos.wire.topics import Names, partition_of
 
@@ -34,6 +39,7 @@ PAGE_ROWS: Final = 2_000
 _CONNECT_DEADLINE_S: Final = 10
 _STATEMENT_DEADLINE_S: Final = 600
 _EPOCH_EVERY_S: Final = 2.0
+_LAST_SAVE_S: Final = 5.0
 _NO_LIMITS: Final = {
     "statement_timeout": "0",
     "transaction_timeout": "0",
@@ -48,20 +54,6 @@ WHERE NOT pg_try_advisory_lock($1::int, shard::int)
 ORDER BY shard
 LIMIT 1
 """
-
-_CHECKPOINTS = """
-SELECT shard, system_identifier, timeline_id
-FROM relay_checkpoints
-ORDER BY shard
-"""
-
-_BEGIN = f"""
-UPDATE relay_checkpoints
-SET
-  epoch = epoch + 1,
-  system_identifier = {statements.REFILLING},
-  timeline_id = $1::int
-"""  # noqa: S608 - a constant
 
 _NEXT_EPOCH = "UPDATE relay_checkpoints SET epoch = epoch + 1"
 
@@ -88,11 +80,21 @@ SELECT md5(
 FROM relay_checkpoints
 """
 
-_COUNT = "SELECT count(*) FROM events"
+# Receipts are read from end to end by every refill anyway.
+_NEWEST = """
+SELECT greatest((SELECT max(position) FROM events), (SELECT max(position) FROM receipts), 0)
+"""
+
+_COUNT = """
+SELECT count(*)
+FROM events
+WHERE position <= $1::bigint AND position <> ALL ($2::bigint[])
+"""
 
 _EVENTS = """
 SELECT position, account_id, hash, body
 FROM events
+WHERE position > $1::bigint AND position <= $2::bigint
 ORDER BY position
 """
 
@@ -109,34 +111,64 @@ class Refill:
         self._names = names
         self._partitions = partitions
         self._one_at_a_time = asyncio.Lock()
-        self._snapshot: Snapshot | None = None
+        self._place: Place | None = None
+        self._left_out: frozenset[int] = frozenset()
 
-    async def begin(self) -> int:
-        """Fixes the snapshot and stops every relay; gives the number of events in it.
+    async def begin(self) -> Place | None:
+        """Stops every relay; gives the place of a refill that was killed.
+
+        None means that there is none to go on with: start over.
 
         Raises:
             UnsafeSetting: The database was restored, or a rebuild of everything did not end:
                 Kafka alone would be in order again, and its readers would not.
         """
         async with self._one_at_a_time:
-            if self._command == statements.BY_ITSELF:
-                await self._refuse_a_part()
             with translated():
-                await self._holder.execute(_BEGIN, self._command)
+                place = await refill_place.begin(self._holder, self._command)
+                if place is not None:
+                    self._left_out = await refill_place.under_way(self._reader, place)
+        self._place = place
+        return place
+
+    async def start_over(self) -> None:
+        """Forgets what was published: the topics are about to be emptied."""
+        self._place = None
+        async with self._one_at_a_time:
+            with translated():
+                await refill_place.put(self._holder, None)
+
+    async def fix(self) -> None:
+        """Fixes what is published, now that the topics are empty."""
         with translated():
-            self._snapshot = Snapshot(
-                *await self._reader.fetchval("SELECT pg_current_snapshot()")
+            snapshot = Snapshot(*await self._reader.fetchval("SELECT pg_current_snapshot()"))
+            until: int = await self._reader.fetchval(_NEWEST)
+        place = Place(snapshot=snapshot.text(), until=until)
+        async with self._one_at_a_time:
+            with translated():
+                await refill_place.put(self._holder, place)
+        self._place, self._left_out = place, frozenset()
+
+    async def count(self) -> int:
+        """Counts the events that are to be in Kafka at the end."""
+        with translated():
+            counted: int = await self._reader.fetchval(
+                _COUNT, self.place.until, list(self._left_out)
             )
-            counted: int = await self._reader.fetchval(_COUNT)
         return counted
 
     async def pages(self) -> AsyncIterator[list[Row]]:
-        """Yields all records by position, page by page."""
+        """Yields the records that are not in Kafka yet by position, page by page."""
         page: list[Row] = []
+        place = self.place
         with translated():
-            waiting = self._refusals()
+            waiting = self._refusals(place)
             refused = await anext(waiting, None)
-            async for event in self._reader.cursor(_EVENTS, prefetch=PAGE_ROWS):
+            async for event in self._reader.cursor(
+                _EVENTS, place.last, place.until, prefetch=PAGE_ROWS
+            ):
+                if event["position"] in self._left_out:
+                    continue
                 while refused is not None and refused.position < event["position"]:
                     page.append(refused)
                     refused = await anext(waiting, None)
@@ -150,28 +182,42 @@ class Refill:
         if page:
             yield page
 
+    def took(self, page: Sequence[Row], offsets: Mapping[tuple[str, int], int]) -> None:
+        """Takes note that Kafka has a page; it is written down by and by.
+
+        Args:
+            page: One of `pages`.
+            offsets: The offset of the last record of each (topic, partition), where known.
+        """
+        place = self.place
+        events = sum(row.topic == self._names.events for row in page)
+        place.events += events
+        place.refusals += len(page) - events
+        for (topic, partition), offset in offsets.items():
+            ends = place.ends.setdefault(topic, {})
+            ends[partition] = max(ends.get(partition, 0), offset + 1)
+        place.last = page[-1].position
+
     async def end(self) -> None:
         """Has the relay go on after the snapshot: at once, or when all is released."""
-        if self._snapshot is None:
-            raise RuntimeError("the refill has not begun")
+        snapshot = self.place.snapshot
         async with self._one_at_a_time:
             with translated():
                 async with self._holder.transaction():
-                    await self._holder.execute(_END, self._snapshot.text())
+                    await self._holder.execute(_END, snapshot)
+                    await refill_place.forget(self._holder)
                     if self._command == statements.BY_ITSELF:
                         await _release(self._holder)
 
-    async def _refuse_a_part(self) -> None:
-        with translated():
-            identity = Identity(**await self._holder.fetchrow(statements.IDENTITY))
-            known = await self._holder.fetch(_CHECKPOINTS)
-        for one in known:
-            own = (one["system_identifier"], one["timeline_id"])
-            if own != (statements.REFILLING, statements.BY_ITSELF):
-                refuse_another(identity, one["shard"], one)
+    @property
+    def place(self) -> Place:
+        """What is published, and how far that is."""
+        if self._place is None:
+            raise RuntimeError("what is published was not fixed")
+        return self._place
 
     async def move_epochs(self) -> None:
-        """Moves every epoch now and then, for as long as it is let.
+        """Moves every epoch now and then, and saves the place, for as long as it is let.
 
         Raises:
             Unavailable: The connection, and with it the locks, is lost.
@@ -181,6 +227,18 @@ class Refill:
             async with self._one_at_a_time:
                 with translated():
                     await self._holder.execute(_NEXT_EPOCH)
+            await self.save()
+
+    async def save(self) -> None:
+        """Writes down how far it is.
+
+        Raises:
+            Unavailable: The connection, and with it the locks, is lost.
+        """
+        async with self._one_at_a_time:
+            if self._place is not None:
+                with translated():
+                    await refill_place.save(self._holder, self._place)
 
     def _event(self, found: Any) -> Row:
         return event_row(
@@ -190,8 +248,12 @@ class Refill:
             partition=self._partition(found["account_id"]),
         )
 
-    async def _refusals(self) -> AsyncIterator[Row]:
+    async def _refusals(self, place: Place) -> AsyncIterator[Row]:
+        first, until = place.last + 1, place.until
         async for receipt in JournalScan(self._reader).rejections():
+            position = receipt.position
+            if not first <= position <= until or position in self._left_out:
+                continue
             try:
                 yield rejection_row(
                     receipt, topic=self._names.rejections, partitions=self._partitions
@@ -271,6 +333,9 @@ async def open_refill(
             moving.cancel()
             with suppress(asyncio.CancelledError, Unavailable):
                 await moving
+            with suppress(TimeoutError, Unavailable):
+                async with asyncio.timeout(_LAST_SAVE_S):
+                    await refill.save()
 
 
 @asynccontextmanager

@@ -72,7 +72,7 @@ WHERE relpersistence <> 'p'
     ARRAY[
       'accounts', 'events', 'receipts', 'api_keys', 'schema_migrations',
       'outbox_0', 'outbox_1', 'outbox_2', 'outbox_current', 'outbox_layout',
-      'relay_checkpoints'
+      'relay_checkpoints', 'relay_refill'
     ]::regclass[]
   )
 ORDER BY relname

@@ -144,7 +144,7 @@ name, also when the plan is made while there are no holds, and would rather walk
 
 
 def append_to(outbox: int) -> str:
-    """Inserts all rows of a batch in one statement; takes row locks on new rows only.
+    """Inserts the rows of a batch or of a part of it; takes row locks on new rows only.
 
     One statement, so that the zero-sum trigger sees all postings of each transfer, and one
     round trip carries everything. Each parameter is an array of rows: the driver encodes rows

@@ -7,7 +7,7 @@ its receipt. These are the values; neither room knows the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
@@ -204,10 +204,25 @@ class AccountRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booked:
-    """What a batch writes, and the receipt of each of its attempts, in their order."""
+    """What a batch or a part of one writes, and the receipts of its attempts in order."""
 
     receipts: tuple[Receipt, ...]
     event_rows: tuple[EventRow, ...]
     outbox_rows: tuple[OutboxRow, ...]
     receipt_rows: tuple[ReceiptRow, ...]
     account_rows: tuple[AccountRow, ...]
+    is_last: bool = True
+    """False for a part that others follow."""
+
+    @classmethod
+    def whole(cls, parts: Sequence[Booked]) -> Booked:
+        """Puts the parts of a batch together again."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            receipts=tuple(one for part in parts for one in part.receipts),
+            event_rows=tuple(row for part in parts for row in part.event_rows),
+            outbox_rows=tuple(row for part in parts for row in part.outbox_rows),
+            receipt_rows=tuple(row for part in parts for row in part.receipt_rows),
+            account_rows=tuple(row for part in parts for row in part.account_rows),
+        )

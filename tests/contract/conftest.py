@@ -34,6 +34,13 @@ async def real(database):
 
 
 @pytest.fixture
+async def real_in_parts(database):
+    """Each command of a transaction in a statement of its own, as parts of long ones are."""
+    async with store_on(database.writer_dsn, part_events=1) as store:
+        yield store.journal, store.references
+
+
+@pytest.fixture
 async def fake_server():
     """The simulation's PostgreSQL, calm, where the driver looks for a server."""
     world = World(0)
@@ -54,7 +61,7 @@ async def simulated(fake_server):  # noqa: ARG001 - it is where the driver looks
         yield store.journal, store.references
 
 
-@pytest.fixture(params=["fake", "real", "simulated"])
+@pytest.fixture(params=["fake", "real", "real_in_parts", "simulated"])
 def both(request):
     """A journal, and where it looks accounts up."""
     return request.getfixturevalue(request.param)

@@ -164,14 +164,12 @@ def _written_later(transact: Any, rows_name: str) -> Any:
         rules = self._rules
         kept: list[Any] = []
 
-        def book(attempts: Any, found: Any) -> Any:
-            booked = rules.book(attempts, found)
-            kept.extend(getattr(booked, rows_name))
-            shortened = dataclasses.replace(booked, **{rows_name: ()})
-            # The store writes nothing at all where there is no receipt.
-            return _Written(shortened, bool(booked.receipt_rows))
+        def book_in_parts(attempts: Any, found: Any) -> Any:
+            for part in rules.book_in_parts(attempts, found):
+                kept.extend(getattr(part, rows_name))
+                yield dataclasses.replace(part, **{rows_name: ()})
 
-        self._rules = dataclasses.replace(rules, book=book)
+        self._rules = dataclasses.replace(rules, book_in_parts=book_in_parts)
         try:
             booked = await transact(self, connection, batch)
         finally:
@@ -181,30 +179,6 @@ def _written_later(transact: Any, rows_name: str) -> Any:
             append = await self._append_to(connection, which)
             rows = {"outbox_rows": ((), (), kept, ()), "receipt_rows": ((), (), (), kept)}
             await append.fetchrow(*rows[rows_name])
-        return booked.with_rows(rows_name, kept)
+        return dataclasses.replace(booked, **{rows_name: tuple(kept)})
 
     return in_two_steps
-
-
-class _Rows(tuple[Any, ...]):
-    """Rows that count as some, even where they are none."""
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:
-        return True
-
-
-class _Written:
-    """What was booked, but for the rows that come later."""
-
-    def __init__(self, booked: Any, has_receipts: bool):
-        self._booked = booked
-        self.receipt_rows = _Rows(booked.receipt_rows) if has_receipts else ()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._booked, name)
-
-    def with_rows(self, rows_name: str, rows: Any) -> Any:
-        """Gives what was booked with the rows that are there by now."""
-        return dataclasses.replace(self._booked, **{rows_name: tuple(rows)})

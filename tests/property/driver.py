@@ -14,7 +14,7 @@ from chronos.ledger.resolve import resolved
 from chronos.wire.booking import AnyAttempt, EventRow
 from chronos.wire.receipt import Receipt
 from tests import builders
-from tests.builders import MemoryBank
+from tests.builders import MemoryBank, bookkeeper
 from tests.commands import batch
 from tests.property.model import Moment
 
@@ -97,11 +97,18 @@ class Driver(Protocol):
     def close(self) -> None: ...
 
 
+def _bank() -> MemoryBank:
+    """Decides a batch command by command, as one that comes in parts is decided."""
+    bank = MemoryBank.empty()
+    bank.keeper = bookkeeper(part_events=1)
+    return bank
+
+
 @dataclass
 class MemoryDriver:
     """The core, its book-keeping and the completion of references, without a server."""
 
-    bank: MemoryBank = field(default_factory=MemoryBank.empty)
+    bank: MemoryBank = field(default_factory=_bank)
     has_own_clock: bool = True
     has_shapes: bool = False
     minute: timedelta = timedelta(minutes=1)

@@ -65,8 +65,14 @@ class Api:
         chance = cluster.world.chance(f"api/{name}/{cluster.starts}")
         self.process = process
         process.at_death.append(self._reset)
-        keeper = bookkeeper(partitions=PARTITIONS, shards=SHARDS, ids=SeededIds(chance))
-        own = Rules(needs_of=needs_of, book=keeper.book, zone=keeper.zone)
+        keeper = bookkeeper(
+            partitions=PARTITIONS,
+            shards=SHARDS,
+            ids=SeededIds(chance),
+            # So that every other transaction is inserted in parts, as only long ones are.
+            part_events=3,
+        )
+        own = Rules(needs_of=needs_of, book_in_parts=keeper.book_in_parts, zone=keeper.zone)
         limits = Limits(pending_max=64, batch_max=8, deadline_s=3, drain_s=1)
         sizes = Sizes(lanes=2, reader_connections_max=2, limits=limits)
         async with open_store("api", own, sizes) as store:

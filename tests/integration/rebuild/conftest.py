@@ -13,7 +13,7 @@ from chronos.settings import Settings
 from chronos.stream.topic_admin import open_admin
 from chronos.stream.topics import ensure_topics, topic_plans
 from chronos.wire.booking import OutboxRow
-from chronos.wire.topics import shard_of
+from chronos.wire.topics import Names, shard_of
 from tests.integration.audit.conftest import (
     PARTITIONS,
     Books,
@@ -116,11 +116,14 @@ async def settings(estate, tmp_path: Path) -> AsyncIterator[Settings]:
         await admin.delete(others)
 
 
+def placed(rows: list[OutboxRow], names: Names) -> list[OutboxRow]:
+    return [
+        row._replace(shard=shard_of(row.partition, SHARDS), topic=names.events) for row in rows
+    ]
+
+
 async def into_outbox(dsn, names, rows: list[OutboxRow]):
     connection = await asyncpg.connect(dsn)
     table = f"outbox_{await connection.fetchval('SELECT which FROM outbox_current')}"
-    placed = [
-        row._replace(shard=shard_of(row.partition, SHARDS), topic=names.events) for row in rows
-    ]
-    await connection.copy_records_to_table(table, records=placed, columns=OUTBOX)
+    await connection.copy_records_to_table(table, records=placed(rows, names), columns=OUTBOX)
     await connection.close()

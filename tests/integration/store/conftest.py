@@ -25,9 +25,12 @@ async def journal(store):
 
 @pytest.fixture
 async def stores(database):
-    """Two stores on one database, as two API processes have them."""
+    """Two stores on one database, as two API processes have them; one inserts in parts."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(store_on(database.writer_dsn)) for _ in range(2)]
+        yield [
+            await stack.enter_async_context(store_on(database.writer_dsn, **changes))
+            for changes in ({"part_events": 1}, {})
+        ]
 
 
 @pytest.fixture
