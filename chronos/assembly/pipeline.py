@@ -76,7 +76,7 @@ class Pipeline:
     ):
         _check_count("--api-processes", api_processes, API_PROCESSES_MAX)
         _check_count("--balances", balances, BALANCES_MAX)
-        self.folder = DataFolder(folder.absolute())
+        self.folder = DataFolder(folder)
         self._environment = environment
         self._report = report or Silence()
         self._port = port

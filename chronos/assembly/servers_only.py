@@ -75,7 +75,7 @@ async def servers_on(
 
 
 def _known_folder(folder: Path) -> DataFolder:
-    data = DataFolder(folder.absolute())
+    data = DataFolder(folder)
     if not (data.run / "secrets.json").exists():
         raise MissingPart(
             f"{folder} is not the data folder of an instance: name one with --data, or give "

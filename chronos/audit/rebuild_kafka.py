@@ -83,7 +83,7 @@ async def rebuild_kafka(
             await refill.end()
     facts: dict[str, object] = {"published": _counts(refill.place)}
     if goes_on:
-        facts["published_before"] = before
+        facts["of_these_by_an_earlier_run"] = before
     elif place is not None and place.last:
         facts["begun_again"] = "the topics were not as the run before had left them"
     return facts

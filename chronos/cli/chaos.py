@@ -32,7 +32,7 @@ INTERRUPTED = 130
     type=click.Choice(sorted(PROFILES, reverse=True)),
     default="smoke",
     show_default=True,
-    help="smoke: under 6 minutes. long: about an hour.",
+    help="smoke: under 6 minutes. long: about 70 minutes.",
 )
 @click.option(
     "--seed",

@@ -113,7 +113,10 @@ def revoke(*, data: Path | None, key_id: str, as_json: bool) -> None:
     elif is_ended:
         print(f"revoked {key_id}")
     else:
-        print(f"there is no valid key {key_id}", file=sys.stderr)
+        print(
+            f"there is no valid key {key_id}; `chronos keys list` shows the ids",
+            file=sys.stderr,
+        )
     if not is_ended:
         sys.exit(1)
 

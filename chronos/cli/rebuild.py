@@ -39,6 +39,11 @@ from chronos.wire.topics import Names
 LINE_EVERY_S = 5.0
 _COPIED = frozenset({"redis", "elasticsearch", "all"})
 """What is made anew beside the old one, or has parts that are."""
+_NEXT = {
+    "kafka": "next: `chronos rebuild table`, and `chronos up` or the workers; then ",
+    "table": "next: `chronos up` or the workers, which replay the events; then ",
+    "all": "next: `chronos up` or the workers; then ",
+}
 
 drop_option = click.option(
     "--drop-old", is_flag=True, help="Only delete what earlier rebuilds replaced and kept."
@@ -116,7 +121,7 @@ async def _rebuilt(name: str, data: Path | None, source: Source, *, as_json: boo
     print(f"{name}: rebuilt in {seconds:,.1f} s")
     for fact, value in facts.items():
         print(f"  {fact.replace('_', ' ')}: {_as_text(value)}")
-    print("  `chronos reconcile` compares every copy with the journal.")
+    print(f"  {_NEXT.get(name, '')}`chronos reconcile` compares every copy with the journal.")
 
 
 async def _dropped(name: str, data: Path | None, *, as_json: bool) -> None:

@@ -32,6 +32,11 @@ def command(wait_s: float, data: Path | None, *, no_wait: bool, as_json: bool) -
             return report.exit_code
         for line in report.lines():
             print(line)
+        if not report.is_clean and not no_wait:
+            print(
+                f"  A copy that is only behind was waited for, {wait_s:g} s in all: `chronos "
+                "top` shows who is, `--wait SECONDS` waits longer."
+            )
         return report.exit_code
 
     run(work(), as_json=as_json)

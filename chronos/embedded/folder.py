@@ -16,6 +16,7 @@ from chronos.errors import EmbeddedFault
 
 LOCK_NAME = "chronos.lock"
 _STAND_IN_LINK = "servers"
+_FIRST_SERVER = "postgres"
 _STAND_INS = Path("/var/lib/chronos-servers")
 _CLEANING_S = 15.0
 _POLL_S = 0.1
@@ -26,6 +27,10 @@ class DataFolder:
     """Names the places in a data folder; `README.md` of this room draws it."""
 
     path: Path
+    """Absolute: a child that tries the folder stands elsewhere."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", self.path.absolute())
 
     @property
     def run(self) -> Path:
@@ -95,6 +100,12 @@ class DataFolder:
             return self.stand_in
         if reaches(run_as, self.path):
             return self.path
+        if (self.path / _FIRST_SERVER).exists():
+            raise EmbeddedFault(
+                f"The account {account_name(run_as)!r}, which runs the servers, cannot enter "
+                f"{self.path} any more, and the servers' data is there: let every user enter "
+                "it and the folders above it, or set CHRONOS_RUN_AS."
+            )
         try:
             make_open(_STAND_INS)
             home = Path(tempfile.mkdtemp(prefix="servers-", dir=_STAND_INS))

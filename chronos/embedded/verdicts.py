@@ -16,7 +16,7 @@ _SHOWN_LINES = 3
 _SHOWN_CHARACTERS = 300
 _WHAT_TO_RUN = {
     EXIT_BROKEN_INVARIANT: "run `chronos verify` and `chronos reconcile` before it is started",
-    EXIT_UNSAFE_SETTING: "correct that setting (`chronos config show` lists them) and start",
+    EXIT_UNSAFE_SETTING: "do what it says (`chronos config show` lists settings) and start",
 }
 
 

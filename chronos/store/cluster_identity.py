@@ -98,7 +98,7 @@ def refuse_another(identity: Identity, shard: int, known: Any) -> None:
         command = statements.REFILLED_BY[known["timeline_id"]]
         raise UnsafeSetting(
             "system_identifier",
-            f"`{command}` was begun and did not end: wait for it, or run it again",
+            f"`{command}` was begun and did not end: run it again, unless it still runs",
         )
     for name, now in (
         ("system_identifier", identity.system_identifier),

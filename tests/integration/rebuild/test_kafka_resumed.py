@@ -91,7 +91,10 @@ async def test_it_goes_on_in_the_topics_that_it_made(estate, settings, database,
 
     assert len(left) == PAGE
     assert places(left) < places(await records(settings.kafka, topic))
-    assert facts == {"published": counts(EARLY_EVENTS), "published_before": counts(PAGE)}
+    assert facts == {
+        "published": counts(EARLY_EVENTS),
+        "of_these_by_an_earlier_run": counts(PAGE),
+    }
     report = await estate.reconciled()
     assert report.is_clean
     assert report.facts["records_repeated"] == 0
@@ -106,7 +109,7 @@ async def test_what_it_had_not_written_down_comes_twice(estate, settings, monkey
 
     facts = await rebuild_kafka(settings, progress=Watched())
 
-    assert facts["published_before"] == counts(PAGE)
+    assert facts["of_these_by_an_earlier_run"] == counts(PAGE)
     report = await estate.reconciled()
     assert report.is_clean
     assert report.facts["records_repeated"] == EARLY_EVENTS - PAGE
@@ -137,7 +140,7 @@ async def test_it_goes_on_with_the_refusals(estate, settings):
 
     assert facts == {
         "published": counts(EARLY_EVENTS + 2, 1),
-        "published_before": counts(PAGE),
+        "of_these_by_an_earlier_run": counts(PAGE),
     }
     found = await records(settings.kafka, estate.targets.names.rejections)
     assert [record.value for record in found] == [refused.value]
@@ -230,7 +233,7 @@ async def test_as_a_part_of_all_it_goes_on_too(estate, settings):
     again = await rebuild_kafka(settings, progress=Watched(), command=WITH_ALL)
     await release(settings.postgres_dsn)
 
-    assert facts["published_before"] == counts(PAGE)
+    assert facts["of_these_by_an_earlier_run"] == counts(PAGE)
     assert again == {"published": counts(EARLY_EVENTS)}
     assert (await estate.reconciled()).is_clean
 
@@ -288,7 +291,7 @@ async def test_what_was_under_way_at_its_snapshot_is_the_relays(
 
     assert facts == {
         "published": counts(EARLY_EVENTS),
-        "published_before": counts(EARLY_EVENTS if at_the_end else PAGE),
+        "of_these_by_an_earlier_run": counts(EARLY_EVENTS if at_the_end else PAGE),
     }
     seen = Counter((record.key, int(record.header("ce_version"))) for record in found)
     assert set(seen.values()) == {1}

@@ -66,6 +66,30 @@ def test_servers_that_cannot_enter_the_folder_work_in_a_stand_in(tmp_path, monke
         assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends servers another account")
+def test_data_that_servers_cannot_enter_any_more_is_not_left_for_a_stand_in():
+    nobody = RunAs(name="nobody", uid=65534, gid=65534)
+    with tempfile.TemporaryDirectory() as above:
+        Path(above).chmod(0o755)
+        folder = DataFolder(Path(above) / "data")
+        folder.make(nobody)
+        assert folder.server("postgres", nobody).parent == folder.path
+        Path(above).chmod(0o700)
+
+        with pytest.raises(EmbeddedFault, match=r"cannot enter .* any more"):
+            folder.server("postgres", nobody)
+
+        assert folder.stand_in is None
+
+
+def test_a_folder_named_from_here_is_the_same_for_those_who_stand_elsewhere(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+
+    assert DataFolder(Path("bank")).path == tmp_path / "bank"
+
+
 async def test_a_second_instance_on_one_folder_is_refused(folder):
     first, second = FolderLock(folder), FolderLock(folder)
     await first.take()
