@@ -11,9 +11,8 @@ readers skip it. Where a partition has less than was published, it begins again.
 The old records are not kept: after a database was restored to an earlier moment, they
 contradict its events. Then table, Redis and Elasticsearch do so too, so this alone is refused,
 also where only what Kafka ends with tells of it. As a part of `rebuild all` it leaves the
-checkpoints as they are until the others are done.
-Offsets begin again, so the Faust table has to be rebuilt after it; the mirror reads everything
-again and finds it there.
+checkpoints as they are until the others are done. Offsets begin again, so the Faust table has
+to be rebuilt after it; the mirror reads everything again and finds it there.
 """
 
 from __future__ import annotations
@@ -97,11 +96,11 @@ async def _is_in_kafka(settings: Settings, names: Names, place: Place) -> bool:
         for name in (names.events, names.rejections):
             async with open_topic(settings.kafka, name) as reader:
                 begins, ends = await reader.begin_offsets(), await reader.end_offsets()
-            reached = dict.fromkeys(range(settings.partitions), 0) | place.ends.get(name, {})
-            is_cut = any(begins.values()) or any(
-                ends.get(partition, -1) < end for partition, end in reached.items()
+            is_short = any(
+                ends.get(partition, 0) < end
+                for partition, end in place.ends.get(name, {}).items()
             )
-            if is_cut or len(ends) != settings.partitions:
+            if is_short or any(begins.values()) or len(ends) != settings.partitions:
                 return False
         await prove_topic_end(settings.postgres_dsn, settings.kafka, names)
     except (MissingPart, UnsafeSetting):

@@ -13,7 +13,7 @@ from typing import Final
 
 import asyncpg
 
-from chronos.errors import DeadlineExceeded, Unavailable
+from chronos.errors import DeadlineExceeded, Unavailable, UnsafeSetting
 
 SERVICE: Final = "postgresql"
 
@@ -34,6 +34,23 @@ DRIVER_ERRORS: Final = (
     asyncpg.InternalClientError,
 )
 """Everything that asyncpg raises."""
+
+
+@contextmanager
+def older_schema_named() -> Iterator[None]:
+    """Says what to do where a table is asked for that a migration still has to make.
+
+    Raises:
+        UnsafeSetting: The database has an older schema.
+    """
+    try:
+        yield
+    except asyncpg.UndefinedTableError as error:
+        raise UnsafeSetting(
+            "schema_migrations",
+            "the database has an older schema than this version: run `chronos migrate up` as "
+            "its owner",
+        ) from error
 
 
 @contextmanager

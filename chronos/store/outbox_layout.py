@@ -20,10 +20,10 @@ from typing import Final, Self
 
 import asyncpg
 
-from chronos.errors import SettingFault, UnsafeSetting
+from chronos.errors import SettingFault
 from chronos.settings import Settings
 from chronos.store import pool
-from chronos.store.faults import translated
+from chronos.store.faults import older_schema_named, translated
 
 # Who starts at the same moment waits here for the row of the other, and then reads it.
 _DECIDE: Final = """
@@ -126,14 +126,7 @@ async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         dsn, application_name="chronos-layout", deadline_s=_DEADLINE_S
     )
     try:
-        with translated():
-            try:
-                yield connection
-            except asyncpg.UndefinedTableError as error:
-                raise UnsafeSetting(
-                    "schema_migrations",
-                    "the database has an older schema than this version: run `chronos migrate "
-                    "up` as its owner",
-                ) from error
+        with translated(), older_schema_named():
+            yield connection
     finally:
         await pool.close(connection)

@@ -12,12 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import asyncpg
 import msgspec
 
-from chronos.errors import UnsafeSetting
 from chronos.store import outbox_statements as statements
 from chronos.store.cluster_identity import Identity, refuse_another
+from chronos.store.faults import older_schema_named
 
 _CHECKPOINTS: Final = """
 SELECT shard, system_identifier, timeline_id
@@ -88,12 +87,13 @@ async def begin(connection: Any, command: int) -> Place | None:
             or since a refill began, or a rebuild of everything did not end.
     """
     cluster = await connection.fetchrow(statements.IDENTITY)
+    identity = Identity(**cluster)
     known = await connection.fetch(_CHECKPOINTS)
     async with _lasting(connection):
         begun = await connection.fetchrow(_BEGUN)
         if command == statements.BY_ITSELF:
-            _refuse_a_part(Identity(**cluster), known, begun)
-        place = _place(Identity(**cluster), known, begun)
+            _refuse_a_part(identity, known, begun)
+        place = _place(identity, known, begun)
         await connection.execute(_BEGIN, command)
         if place is None:
             await connection.execute(_FORGET)
@@ -152,13 +152,7 @@ def _text(place: Place) -> str:
 @asynccontextmanager
 async def _lasting(connection: Any) -> AsyncIterator[None]:
     """Is a transaction that lasts: the relay's role does not wait for the disk otherwise."""
-    try:
+    with older_schema_named():
         async with connection.transaction():
             await connection.execute("SET LOCAL synchronous_commit = on")
             yield
-    except asyncpg.UndefinedTableError as error:
-        raise UnsafeSetting(
-            "schema_migrations",
-            "the database has an older schema than this version: run `chronos migrate up` as "
-            "its owner",
-        ) from error
