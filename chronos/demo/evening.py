@@ -15,6 +15,7 @@ from chronos.client.answers import TrialBalance
 from chronos.client.ledger_client import LedgerClient
 from chronos.clock import Clock
 from chronos.demo.following import (
+    LOOK_AGAIN_S,
     Following,
     Marker,
     measure,
@@ -38,6 +39,7 @@ MODELS = (POSTGRES, FAUST, REDIS, ELASTICSEARCH)
 SAMPLE_SHOPS = 2
 SAMPLE_PEOPLE = 3
 CATCH_UP_S = 120.0
+SETTLE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,7 @@ async def spend_evening(
     async with _models(targets) as models:
         sample = _sample(day)
         following = await _follow(targets, client, models, sample, clock=clock)
-        rows = await _side_by_side(client, models, sample)
+        rows = await _settled_rows(client, models, sample, clock=clock)
     return Evening(
         rows=rows,
         following=following,
@@ -167,6 +169,21 @@ async def _follow(
             SEARCH: watch_entries(models.elasticsearch.entries),
         }
         return await measure(client, marker, watches, clock=clock)
+
+
+async def _settled_rows(
+    client: LedgerClient, models: _Models, sample: Sequence[str], *, clock: Clock
+) -> tuple[Row, ...]:
+    """Shows the sample once all models agree on it, or as it is when their time is up.
+
+    The markers were waited for at one end only; their other end follows by itself.
+    """
+    due_s = clock.monotonic_s() + SETTLE_S
+    while True:
+        rows = await _side_by_side(client, models, sample)
+        if all(row.agrees for row in rows) or clock.monotonic_s() >= due_s:
+            return rows
+        await asyncio.sleep(LOOK_AGAIN_S)
 
 
 async def _side_by_side(

@@ -67,8 +67,8 @@ class Mark(Protocol):
         """Notes the server that is about to be filled."""
         ...
 
-    async def set(self) -> None:
-        """Says that it is filled."""
+    async def set(self) -> bool:
+        """Says that it is filled; False when what was filled is lost already."""
         ...
 
     async def is_there(self) -> bool:
@@ -200,8 +200,11 @@ class RedisFollower:
 
     async def _look_for_loss(self) -> None:
         if not self.is_behind and not await self._mark.is_there():
-            log.warning("redis_lost_its_data")
-            self.refill("loss")
+            self._notice_loss()
+
+    def _notice_loss(self) -> None:
+        log.warning("redis_lost_its_data")
+        self.refill("loss")
 
     async def _sleep_until_check(self) -> None:
         self._wake.clear()
@@ -231,7 +234,8 @@ class RedisFollower:
         written = 0
         for partition in self._source.owned():
             written += await self._fill_partition(partition)
-        await self._mark.set()
+        if not await self._mark.set():
+            self._notice_loss()
         # A cause that came meanwhile starts another round.
         if self._refill_cause is None:
             self._behind_since_s = None

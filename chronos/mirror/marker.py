@@ -1,8 +1,10 @@
 """A mark in Redis that says "this process filled you": how a loss of Redis' data is noticed.
 
 A connection error tells that Redis was away. A FLUSHALL, a restart within the blink of an eye
-or a restart from an old dump tell nothing. So whoever filled Redis leaves a key and remembers
-which run of the server took it; when either is gone, the copy has to be filled again.
+or a restart from an old dump tell nothing. So whoever fills Redis leaves a key and remembers
+which run of the server took it; when either is gone, the copy has to be filled again. The key
+is there from before the first balance on: a loss in the middle of the filling takes it along,
+and the end of the filling only changes a key that it finds.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from chronos.mirror.redis import deadline
 from chronos.wire.topics import Names
 
 _DEADLINE_S = 1.0
+_FILLING = "filling"
 
 
 class FilledMark:
@@ -47,14 +50,19 @@ class FilledMark:
             Unavailable: Redis did not answer in time.
         """
         self._run = await self._ask(self._run_id())
+        await self._ask(self._client.set(self._key, _FILLING))
 
-    async def set(self) -> None:
+    async def set(self) -> bool:
         """Leaves the mark; to be called after the filling.
+
+        Returns:
+            False when Redis lost what it had since `begin`: there is no mark then, and the
+            filling has to be done again.
 
         Raises:
             Unavailable: Redis did not answer in time.
         """
-        await self._ask(self._client.set(self._key, self._run or ""))
+        return bool(await self._ask(self._client.set(self._key, self._run or "", xx=True)))
 
     async def is_there(self) -> bool:
         """Tells whether the server still runs as it did and still has the mark.

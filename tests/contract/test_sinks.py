@@ -165,9 +165,22 @@ async def test_the_mark_is_there_once_it_was_set(redis):
     await mark.begin()
     assert not await mark.is_there()
 
-    await mark.set()
+    assert await mark.set()
 
     assert await mark.is_there()
+
+
+async def test_what_is_lost_while_it_is_filled_has_no_mark(redis):
+    _, mark = redis
+    await mark.begin()
+    assert await mark.set()
+    await mark.begin()
+    assert not await mark.is_there()
+
+    await mark._client.delete(mark._key)
+
+    assert not await mark.set()
+    assert not await mark.is_there()
 
 
 async def test_an_account_is_indexed_at_its_greatest_version(search):

@@ -19,6 +19,7 @@ from chronos.mirror import accounts
 from chronos.mirror import redis as redis_mirror
 from chronos.mirror.entries import Entry
 from chronos.mirror.entry_gaps import EntryGaps
+from chronos.mirror.marker import FilledMark
 from chronos.store import event_store, outbox, outbox_statements
 from chronos.store.outbox import ShardHold
 from chronos.store.outbox_cursor import Cursor, Row, Snapshot
@@ -180,6 +181,17 @@ def indexes_without_a_version(stack: ExitStack) -> None:
     _patch(stack, accounts, "_to_document", to_document)
 
 
+def marks_redis_after_a_loss(stack: ExitStack) -> None:
+    """Redis is marked as filled although it lost, while it was filled, what it had."""
+    right = FilledMark.set
+
+    async def set_mark(mark: FilledMark) -> bool:
+        await mark._client.set(mark._key, "filling")
+        return await right(mark)
+
+    _patch(stack, FilledMark, "set", set_mark)
+
+
 EVERY: tuple[Planting, ...] = (
     marks_before_the_ack,
     polls_by_position,
@@ -191,6 +203,7 @@ EVERY: tuple[Planting, ...] = (
     acknowledges_first,
     writes_redis_plainly,
     indexes_without_a_version,
+    marks_redis_after_a_loss,
 )
 
 

@@ -111,12 +111,25 @@ class FakeRedisClient:
         run_id: int = await self._ask(lambda: self._redis.run_id)
         return {"run_id": run_id}
 
-    async def set(self, key: str, value: str) -> None:
-        await self._ask(lambda: self._redis.strings.__setitem__(key, value.encode()))
+    async def set(self, key: str, value: str, *, xx: bool = False) -> bool | None:
+        """Sets a string; with `xx` only where there is one, and gives None elsewhere."""
+        strings = self._redis.strings
+
+        def put() -> bool | None:
+            if xx and key not in strings:
+                return None
+            strings[key] = value.encode()
+            return True
+
+        was_set: bool | None = await self._ask(put)
+        return was_set
 
     async def get(self, key: str) -> bytes | None:
         value: bytes | None = await self._ask(lambda: self._redis.strings.get(key))
         return value
+
+    async def delete(self, *keys: str) -> None:
+        await self._ask(lambda: [self._redis.strings.pop(key, None) for key in keys])
 
     def hgetall(self, key: str) -> Any:
         return self._ask(lambda: dict(self._redis.hashes.get(key, {})))

@@ -73,6 +73,7 @@ class Trouble:
             "kafka away": self._kafka_away,
             "foreign record": self._foreign_record,
             "redis restarts": self._redis_restarts,
+            "redis flushed": self._redis_flushed,
             "elasticsearch away": self._search_away,
         }
 
@@ -184,6 +185,12 @@ class Trouble:
         redis.restart()
         await asyncio.sleep(self._chance.random() * 2)
         redis.is_down = False
+
+    async def _redis_flushed(self) -> None:
+        """Redis loses its data and says nothing, and again when it may be being filled."""
+        self._cluster.redis.flush()
+        await asyncio.sleep(self._chance.random())
+        self._cluster.redis.flush()
 
     async def _search_away(self) -> None:
         self._cluster.search.is_down = True

@@ -34,6 +34,7 @@ class MemoryTable:
         self.writes = []
         self.kept = []
         self.failures = 0
+        self.page_balances = 500
 
     def read(self, key, _partition):
         return self.values.get(key)
@@ -55,7 +56,7 @@ class MemoryTable:
 
     def page(self, _partition, after):
         keys = sorted(key for key in self.values if key > after)
-        return [self.values[key] for key in keys[:500]]
+        return [self.values[key] for key in keys[: self.page_balances]]
 
 
 class MemoryJournal:

@@ -29,12 +29,14 @@ class MemoryRedis:
         self.away = False
         self.mark = None
         self.calls = 0
+        self.before_write = lambda: None
 
     async def ping(self):
         self._answer()
 
     async def write_many(self, balances):
         self._answer()
+        self.before_write()
         for balance in balances:
             before = self.balances.get(balance.account_id)
             if before is None or before.version < balance.version:
@@ -42,10 +44,12 @@ class MemoryRedis:
 
     async def begin(self):
         self._answer()
+        self.mark = "filling"
 
     async def set(self):
         self._answer()
-        self.mark = "set"
+        self.mark = self.mark and "set"
+        return self.mark is not None
 
     async def is_there(self):
         self._answer()
@@ -144,6 +148,26 @@ async def test_a_loss_is_noticed_under_load_too(bench):
         return bench.is_equal()
 
     await until(filled)
+
+
+async def test_a_loss_in_the_middle_of_a_filling_is_noticed(bench):
+    await bench.take_all()
+    await until(bench.is_equal)
+    bench.table.page_balances = 1
+    writes = []
+
+    def flush_before_the_second():
+        writes.append(None)
+        if len(writes) == 2:
+            bench.redis.flush()
+
+    bench.redis.before_write = flush_before_the_second
+
+    bench.follower.refill("assignment")
+
+    await until(lambda: not bench.follower.is_behind)
+    assert len(writes) > 2
+    assert bench.is_equal()
 
 
 async def test_more_than_the_bound_is_forgotten_and_filled_in(bench, monkeypatch):
