@@ -4,6 +4,10 @@ A new index is empty, and so is one that was lost and made again, while the grou
 that everything was read. So before an agent consumes, and after each failure, it asks whether
 its index was ever filled; if not, it reads its topic from the beginning, on the side, and notes
 in the index that it did. Batches wait meanwhile.
+
+A failure need not come: of two indices that were lost, the batch that meets the loss makes both
+again, and a worker without events asks for nothing. So the index is looked at from time to time
+too; one that is lost, or was made again by somebody who did not fill it, is filled.
 """
 
 from __future__ import annotations
@@ -17,11 +21,13 @@ import structlog
 
 from chronos.errors import Unavailable
 from chronos.mirror.elasticsearch import ElasticsearchMirror
-from chronos.mirror.indices import is_filled, mark_filled
+from chronos.mirror.indices import fill_state, mark_filled
 from chronos.stream.app import ChronosApp
 from chronos.stream.consume import Foreign
 from chronos.stream.pages import Readable
 from chronos.stream.topic_reader import TopicRecord, open_topic
+
+CHECK_INTERVAL_S = 5.0
 
 log = structlog.get_logger("agents.mirror")
 
@@ -63,6 +69,8 @@ class Source:
         self._mirror = mirror
         self._alias = alias
         self._is_filled = False
+        self._uuid = ""
+        self._watching: asyncio.Future[None] | None = None
         self._looking = asyncio.Lock()
         self._writers = 0
         self._is_unused = asyncio.Event()
@@ -81,10 +89,34 @@ class Source:
             # What another batch remembers of the index of before must not outlive it.
             await self._is_unused.wait()
             await self._mirror.ensure_indices()
-            if not await is_filled(self._mirror.client, self._alias):
+            client, alias = self._mirror.client, self._alias
+            # Again when it was lost meanwhile, and made again by somebody else.
+            while not (state := await fill_state(client, alias)).is_filled:
                 await self._fill(agent)
-                await mark_filled(self._mirror.client, self._alias)
+                await mark_filled(client, alias, state.uuid)
+            self._uuid = state.uuid
             self._is_filled = True
+
+    def watch(self, agent: Agent) -> None:
+        """Has the index, now that it is whole, made whole whenever it is lost."""
+        if self._watching is None:
+            self._watching = self._app.add_future(self._watch(agent))
+
+    async def _watch(self, agent: Agent) -> None:
+        while True:
+            await asyncio.sleep(CHECK_INTERVAL_S)
+            # An outage is the batches' own business.
+            with contextlib.suppress(Unavailable):
+                await self._look_for_loss(agent)
+
+    async def _look_for_loss(self, agent: Agent) -> None:
+        if self._is_filled:
+            state = await fill_state(self._mirror.client, self._alias)
+            if state.uuid == self._uuid or state.is_filled or state.is_rebuilt:
+                return
+            log.warning("index_lost", index=self._alias)
+            self._is_filled = False
+        await self.make_whole(agent)
 
     async def step(self, agent: Agent, items: Sequence[Any]) -> None:
         """Has a batch added to the whole index.

@@ -265,6 +265,7 @@ def _add_agent(app: ChronosApp, agent: Agent, source: Source, cut: Batching) -> 
     async def run(stream: Any) -> None:
         with contextlib.suppress(GivenUp):
             await until_answered(app, agent.name, lambda: source.make_whole(agent))
+            source.watch(agent)
             await consume(app, stream, how)
 
     async def forget(*_: Any, **__: Any) -> None:

@@ -29,7 +29,7 @@ from chronos.mirror.accounts import AccountIndex
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import Entry, EntryIndex
 from chronos.mirror.generations import Generations, next_alias
-from chronos.mirror.indices import mark_filled
+from chronos.mirror.indices import fill_state, mark_filled
 from chronos.store.journal_pages import (
     JournalEvent,
     Reached,
@@ -92,11 +92,13 @@ async def _rebuild(
         await generations.begin()
         facts = {"went_on": False} | await _fill_and_prove(dsn, mirror, tally, names, topic)
         facts["kept"] = await generations.switch()
+    aliases = (names.entries_alias, names.accounts_alias)
+    uuids = [(await fill_state(mirror.client, alias)).uuid for alias in aliases]
     async with open_pages(dsn) as pages:
         current = _Indices(mirror.entries, mirror.accounts)
         await bring_up_all(current, pages, tally, phase="catching up")
-    for alias in (names.entries_alias, names.accounts_alias):
-        await mark_filled(mirror.client, alias)
+    for alias, uuid in zip(aliases, uuids, strict=True):
+        await mark_filled(mirror.client, alias, uuid)
     return facts | {"written": tally.events}
 
 

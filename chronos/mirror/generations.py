@@ -17,14 +17,13 @@ from chronos.mirror.guard import guarded
 from chronos.mirror.indices import (
     CREATE_DEADLINE_S,
     FILLED,
+    REBUILT,
     REFRESH_INTERVAL,
     create_index,
     index_name,
     put_templates,
 )
 from chronos.wire.topics import Names
-
-_REBUILT = "rebuilt"
 
 
 class Generations:
@@ -49,7 +48,7 @@ class Generations:
                 self._client, alias, generation=await self._newest(alias) + 1
             )
             with guarded():
-                await self._slow.indices.put_mapping(index=name, meta={_REBUILT: True})
+                await self._slow.indices.put_mapping(index=name, meta={REBUILT: True})
             await self._set_refresh(name, "-1")
             await self._change([{"add": {"index": name, "alias": next_alias(alias)}}])
 
@@ -78,7 +77,7 @@ class Generations:
         for alias in self._aliases:
             for name in await self._behind(alias):
                 meta = await self._meta(name)
-                if meta.get(_REBUILT) and not meta.get(FILLED):
+                if meta.get(REBUILT) and not meta.get(FILLED):
                     return not await self._behind(next_alias(alias))
         return False
 

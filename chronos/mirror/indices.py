@@ -21,7 +21,7 @@ documents at most; an instance that nears it needs routing by account first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from elasticsearch import AsyncElasticsearch
 
@@ -31,6 +31,7 @@ from chronos.wire.topics import Names
 
 GENERATION_FIRST = 1
 FILLED = "filled"
+REBUILT = "rebuilt"
 CREATE_DEADLINE_S = 30.0
 
 REFRESH_INTERVAL = "500ms"
@@ -198,19 +199,50 @@ async def point_alias(client: AsyncElasticsearch, alias: str, index: str) -> Non
         )
 
 
-async def is_filled(client: AsyncElasticsearch, alias: str) -> bool:
-    """Tells whether the index behind an alias was filled from its source since it was made."""
+class FillState(NamedTuple):
+    """The index behind an alias, and whether it has everything of its source."""
+
+    uuid: str
+    """Tells the index from one of the same name made after it was lost; empty without one."""
+    is_filled: bool
+    is_rebuilt: bool
+    """True while a rebuild, which made it, brings it up to the journal."""
+
+
+async def fill_state(client: AsyncElasticsearch, alias: str) -> FillState:
+    """Tells whether the index behind an alias was filled from its source since it was made.
+
+    Raises:
+        Unavailable: Elasticsearch does not answer.
+    """
     with guarded():
-        answer = await client.indices.get_mapping(index=alias)
+        answer = await client.indices.get(index=alias, ignore_unavailable=True)
+    if not answer:
+        return FillState(uuid="", is_filled=False, is_rebuilt=False)
     (index,) = answer.values()
-    return bool(index["mappings"].get("_meta", {}).get(FILLED))
+    uuid = index["settings"]["index"]["uuid"]
+    meta = index["mappings"].get("_meta", {})
+    return FillState(uuid, meta.get(FILLED) == uuid, bool(meta.get(REBUILT)))
 
 
-async def mark_filled(client: AsyncElasticsearch, alias: str) -> None:
-    """Notes in the index behind an alias that it was filled from its source."""
+async def mark_filled(client: AsyncElasticsearch, alias: str, uuid: str) -> None:
+    """Notes behind an alias that an index was filled from its source.
+
+    The note names the index. One that was lost while it was filled, and made again by another
+    batch or worker, has only the end of what was written: it gets the note and does not count
+    as filled.
+
+    Args:
+        client: Elasticsearch.
+        alias: The alias.
+        uuid: The index, as `fill_state` told it before the filling.
+
+    Raises:
+        Unavailable: Elasticsearch does not answer, or has no such index.
+    """
     with guarded():
         await client.options(request_timeout=CREATE_DEADLINE_S).indices.put_mapping(
-            index=alias, write_index_only=True, meta={FILLED: True}
+            index=alias, write_index_only=True, meta={FILLED: uuid}
         )
 
 

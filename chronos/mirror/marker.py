@@ -19,7 +19,7 @@ from chronos.mirror.redis import deadline
 from chronos.wire.topics import Names
 
 _DEADLINE_S = 1.0
-_FILLING = "filling"
+FILLING = "filling"
 
 
 class FilledMark:
@@ -50,7 +50,7 @@ class FilledMark:
             Unavailable: Redis did not answer in time.
         """
         self._run = await self._ask(self._run_id())
-        await self._ask(self._client.set(self._key, _FILLING))
+        await self._ask(self._client.set(self._key, FILLING))
 
     async def set(self) -> bool:
         """Leaves the mark; to be called after the filling.

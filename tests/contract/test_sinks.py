@@ -81,6 +81,7 @@ async def real_search(servers, names):
 @pytest.fixture
 async def simulated_search(world, names):
     search = FakeElasticsearch(world)
+    await search.ensure_indices()
     return AccountIndex(search, names.accounts_alias), EntryIndex(search, names.entries_alias)
 
 

@@ -59,7 +59,8 @@ class Api:
         self.ledger: Ledger | None = None
         self.process: Process | None = None
         self._stop = asyncio.Event()
-        self._asked: set[asyncio.Future[Receipt]] = set()
+        # In their order: a set's own differs from run to run.
+        self._asked: dict[asyncio.Future[Receipt], None] = {}
 
     async def run(self, cluster: Cluster, name: str, process: Process) -> BaseException:
         chance = cluster.world.chance(f"api/{name}/{cluster.starts}")
@@ -98,12 +99,12 @@ class Api:
         if process is None or process.is_dead or ledger is None:
             raise Reset("nobody listens")
         reply: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._asked.add(reply)
+        self._asked[reply] = None
         process.spawn(_answer(ledger, attempt, reply))
         try:
             return await reply
         finally:
-            self._asked.discard(reply)
+            self._asked.pop(reply, None)
             await network.travel()
 
     def _reset(self) -> None:

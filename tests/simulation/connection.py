@@ -41,7 +41,8 @@ class FakeConnection:
         self._statements = Statements(postgres)
         self._limit_s = limit_s
         self._is_closed = False
-        self._replies: set[asyncio.Future[Any]] = set()
+        # In their order: a set's own differs from run to run.
+        self._replies: dict[asyncio.Future[Any], None] = {}
         self.session = postgres.open_session(
             purpose, is_durable=is_durable, tell_lost=self._lost
         )
@@ -113,7 +114,7 @@ class FakeConnection:
             raise asyncpg.InterfaceError("connection is closed")
         postgres, session = self._postgres, self.session
         request = Request(statement, arguments, asyncio.get_running_loop().create_future())
-        self._replies.add(request.reply)
+        self._replies[request.reply] = None
         session.requests += 1
         postgres.server.call_later(postgres.network.delay_s(), self._arrive, request)
         try:
@@ -124,7 +125,7 @@ class FakeConnection:
             postgres.server.call_later(postgres.network.delay_s(), self._cancel, request)
             raise
         finally:
-            self._replies.discard(request.reply)
+            self._replies.pop(request.reply, None)
 
     def _cancel(self, request: Request) -> None:
         if request.waiting is not None:

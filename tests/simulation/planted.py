@@ -13,6 +13,7 @@ import msgspec
 import chronos.wire.balance
 from agents import balances
 from agents.balances import BalancesAgent
+from agents.index_source import Source
 from agents.relay import Relay
 from chronos.errors import Unavailable
 from chronos.mirror import accounts
@@ -192,6 +193,11 @@ def marks_redis_after_a_loss(stack: ExitStack) -> None:
     _patch(stack, FilledMark, "set", set_mark)
 
 
+def looks_for_no_loss(stack: ExitStack) -> None:
+    """A lost index is noticed by a failure alone, which may be another batch's."""
+    _patch(stack, Source, "watch", lambda *_: None)
+
+
 EVERY: tuple[Planting, ...] = (
     marks_before_the_ack,
     polls_by_position,
@@ -204,6 +210,7 @@ EVERY: tuple[Planting, ...] = (
     writes_redis_plainly,
     indexes_without_a_version,
     marks_redis_after_a_loss,
+    looks_for_no_loss,
 )
 
 

@@ -155,20 +155,42 @@ class FakeElasticsearch:
         self.server = world.process("elasticsearch")
         self.network = Network(world, "elasticsearch", slow=0.1)
         self.documents: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {}
-        self.filled: set[str] = set()
+        self.uuid = 0
+        self._marks: dict[str, str] = {}
+        self.is_made = False
         self.on_write: Callable[[str, int, int], None] = lambda *_: None
         self.indices = self
         self.is_down = False
 
+    def lose(self) -> None:
+        """Loses every index, until somebody makes them again."""
+        self.documents.clear()
+        self._marks.clear()
+        self.is_made = False
+
     async def ensure_indices(self) -> None:
-        await self._ask(lambda: None)
+        def make() -> None:
+            self.uuid += not self.is_made
+            self.is_made = True
 
-    async def get_mapping(self, *, index: str) -> dict[str, Any]:
-        await self._ask(lambda: None)
-        return {index: {"mappings": {"_meta": {FILLED: index in self.filled}}}}
+        await self._ask(make, needs_index=False)
 
-    async def put_mapping(self, *, index: str, **_: Any) -> None:
-        await self._ask(lambda: self.filled.add(index))
+    async def get(self, *, index: str, ignore_unavailable: bool) -> dict[str, Any]:
+        """Tells of an index that is there its identity and what was noted in it."""
+        assert ignore_unavailable
+
+        def tell() -> dict[str, Any]:
+            if not self.is_made:
+                return {}
+            meta = {FILLED: self._marks[index]} if index in self._marks else {}
+            settings = {"index": {"uuid": str(self.uuid)}}
+            return {index: {"mappings": {"_meta": meta}, "settings": settings}}
+
+        found: dict[str, Any] = await self._ask(tell, needs_index=False)
+        return found
+
+    async def put_mapping(self, *, index: str, meta: dict[str, str], **_: Any) -> None:
+        await self._ask(lambda: self._marks.__setitem__(index, meta[FILLED]))
 
     def options(self, **_: Any) -> FakeElasticsearch:
         return self
@@ -217,10 +239,13 @@ class FakeElasticsearch:
             items.append({name: {"status": status, **error}})
         return {"items": items}
 
-    def _ask(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+    def _ask(self, work: Callable[[], Any], *, needs_index: bool = True) -> asyncio.Future[Any]:
         def answer() -> Any:
             if self.is_down:
                 raise SearchConnectionError("nobody listens")
+            if needs_index and not self.is_made:
+                # The server has a word of its own for it; both mean "not now" to the mirror.
+                raise SearchConnectionError("index_not_found_exception")
             return work()
 
         return self.network.ask(self.server, answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from chronos.mirror.marker import FILLING
 from chronos.store.pool import LOOKUPS_ONLY
 from tests.simulation.cluster import Cluster, Slot, picked
 from tests.simulation.connection import FakeDriver
@@ -13,6 +14,9 @@ from tests.simulation.kafka import Record
 STEPS_MAX = 60
 STOP_S = 5.0
 _PAUSE_MAX_S = 1.4
+_WAIT_S = 0.002
+_WAITS_MAX = 1_500
+_MOMENT_MAX_S = 0.01
 
 
 class Trouble:
@@ -52,6 +56,14 @@ class Trouble:
         cluster.kafka.is_down = cluster.redis.is_down = cluster.search.is_down = False
         self._world.is_calm = True
         self._world.trace("calm")
+        await self._last_loss()
+
+    async def _last_loss(self) -> None:
+        """A copy may be lost when nothing else will happen that would have it looked at."""
+        loss = picked(self._chance, [self._redis_flushed, self._indices_lost, None])
+        if loss is not None:
+            self._world.trace("fault: a last loss")
+            await loss()
 
     def _faults(self) -> dict[str, Callable[[], Awaitable[None]]]:
         return {
@@ -75,6 +87,7 @@ class Trouble:
             "redis restarts": self._redis_restarts,
             "redis flushed": self._redis_flushed,
             "elasticsearch away": self._search_away,
+            "indices lost": self._indices_lost,
         }
 
     def _slot(self, role: str) -> Slot | None:
@@ -187,15 +200,31 @@ class Trouble:
         redis.is_down = False
 
     async def _redis_flushed(self) -> None:
-        """Redis loses its data and says nothing, and again when it may be being filled."""
-        self._cluster.redis.flush()
-        await asyncio.sleep(self._chance.random())
-        self._cluster.redis.flush()
+        """Redis loses its data and says nothing, and again while it is filled."""
+        redis = self._cluster.redis
+        redis.flush()
+        await self._until(lambda: FILLING.encode() in redis.strings.values())
+        redis.flush()
 
     async def _search_away(self) -> None:
         self._cluster.search.is_down = True
         await asyncio.sleep(self._chance.random() * 3)
         self._cluster.search.is_down = False
+
+    async def _indices_lost(self) -> None:
+        """Elasticsearch loses its indices, and again while they are filled."""
+        search = self._cluster.search
+        search.lose()
+        await self._until(lambda: search.is_made)
+        search.lose()
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        """Waits for something, for a while, and then a moment longer."""
+        for _ in range(_WAITS_MAX):
+            await asyncio.sleep(_WAIT_S)
+            if is_so():
+                break
+        await asyncio.sleep(self._chance.random() * _MOMENT_MAX_S)
 
 
 def _nothing() -> None:

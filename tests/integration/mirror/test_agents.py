@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from chronos.clock import SystemClock
 from chronos.errors import InvariantBroken
 from chronos.mirror.elasticsearch import ElasticsearchMirror
-from chronos.mirror.indices import delete_indices, is_filled
+from chronos.mirror.indices import delete_indices, fill_state, mark_filled
 from chronos.mirror.lag import KafkaLag
 from chronos.settings import Settings
 from chronos.telemetry.metrics import REGISTRY
@@ -77,8 +77,28 @@ async def test_an_index_that_was_lost_is_filled_again_without_a_new_event(
         await eventually(lambda: search.client.indices.exists(index=names.accounts_alias))
         await eventually(lambda: mirrored(search, bank))
         # It is said after the last document was written, which a search may find before.
-        await eventually(lambda: is_filled(search.client, names.entries_alias))
-        await eventually(lambda: is_filled(search.client, names.accounts_alias))
+        await eventually(lambda: is_filled(search, names.entries_alias))
+        await eventually(lambda: is_filled(search, names.accounts_alias))
+
+
+async def is_filled(search: ElasticsearchMirror, alias: str) -> bool:
+    return (await fill_state(search.client, alias)).is_filled
+
+
+async def test_an_index_that_was_made_again_while_it_was_filled_is_not_filled(
+    names: Names, search: ElasticsearchMirror
+):
+    await search.ensure_indices()
+    alias = names.entries_alias
+    lost = await fill_state(search.client, alias)
+    await delete_indices(search.client, names)
+    await search.ensure_indices()
+
+    await mark_filled(search.client, alias, lost.uuid)
+    assert not await is_filled(search, alias)
+
+    await mark_filled(search.client, alias, (await fill_state(search.client, alias)).uuid)
+    assert await is_filled(search, alias)
 
 
 async def test_an_index_that_is_lost_under_a_running_worker_is_filled_again(
@@ -96,6 +116,25 @@ async def test_an_index_that_is_lost_under_a_running_worker_is_filled_again(
         await eventually(lambda: search.client.indices.exists(index=names.entries_alias))
         await eventually(lambda: search.client.indices.exists(index=names.accounts_alias))
         await eventually(lambda: mirrored(search, bank))
+    assert not app.crashed
+
+
+async def test_an_index_that_is_lost_under_an_idle_worker_is_filled_again(
+    settings: Settings, names: Names, producer: AIOKafkaProducer, search: ElasticsearchMirror
+):
+    bank = Bank(names)
+    bank.open("alice")
+    bank.pay("alice")
+    await publish(producer, settings, bank)
+    async with working(settings) as app:
+        await eventually(lambda: mirrored(search, bank))
+        await delete_indices(search.client, names)
+        # As when the batch of one index meets the loss of both.
+        await search.ensure_indices()
+
+        await eventually(lambda: mirrored(search, bank))
+        await eventually(lambda: is_filled(search, names.entries_alias))
+        await eventually(lambda: is_filled(search, names.accounts_alias))
     assert not app.crashed
 
 

@@ -12,7 +12,7 @@ from chronos.audit.rebuild_elasticsearch import drop_old_indices, rebuild_elasti
 from chronos.audit.verify import verify
 from chronos.errors import InvariantBroken, MissingPart
 from chronos.mirror.generations import Generations, next_alias, old_alias
-from chronos.mirror.indices import delete_indices, is_filled
+from chronos.mirror.indices import delete_indices, fill_state
 from chronos.store.journal_pages import alone
 from tests.integration.audit.conftest import spoil
 from tests.integration.rebuild.conftest import Killed, Watched
@@ -48,8 +48,8 @@ async def test_wrong_lost_and_foreign_documents_are_gone_afterwards(estate, book
     assert (await estate.reconciled()).is_clean
     assert (await verify(estate.targets.postgres_dsn)).is_clean
     assert facts["written"] == len(books.events)
-    assert await is_filled(client, names.entries_alias)
-    assert await is_filled(client, names.accounts_alias)
+    assert (await fill_state(client, names.entries_alias)).is_filled
+    assert (await fill_state(client, names.accounts_alias)).is_filled
 
 
 async def test_lost_indices_are_made_again(estate):

@@ -10,6 +10,7 @@ import pytest
 from agents import index_source
 from agents.index_source import Source
 from chronos.errors import Unavailable
+from chronos.mirror.indices import FillState
 
 
 class FakeMirror:
@@ -20,16 +21,18 @@ class FakeMirror:
     def __init__(self):
         self.story = []
         self.is_filled = False
+        self.is_rebuilt = False
+        self.uuid = "first"
 
     async def ensure_indices(self):
         self.story.append("looked")
 
     async def ask(self, _client, _alias):
-        return self.is_filled
+        return FillState(self.uuid, self.is_filled, is_rebuilt=self.is_rebuilt)
 
-    async def mark(self, _client, _alias):
+    async def mark(self, _client, _alias, uuid):
         self.story.append("marked")
-        self.is_filled = True
+        self.is_filled = uuid == self.uuid
 
 
 class FakeAgent:
@@ -80,11 +83,13 @@ class FakeApp:
 
         kafka = "nowhere"
 
+    add_future = staticmethod(asyncio.ensure_future)
+
 
 @pytest.fixture
 def scene(monkeypatch):
     mirror = FakeMirror()
-    monkeypatch.setattr(index_source, "is_filled", mirror.ask)
+    monkeypatch.setattr(index_source, "fill_state", mirror.ask)
     monkeypatch.setattr(index_source, "mark_filled", mirror.mark)
     monkeypatch.setattr(index_source, "open_topic", fake_topic)
     return Source(FakeApp(), mirror, "entries", "events"), FakeAgent(mirror.story), mirror
@@ -127,3 +132,46 @@ async def test_after_a_failure_the_index_is_looked_at_once_nobody_writes(scene):
         "looked", "begins broken", "begins other", "fails", "ends other",
         "looked", "forgot", "marked", "begins broken", "ends broken",
     ]  # fmt: skip
+
+
+async def test_an_index_that_is_made_again_while_it_is_filled_is_filled_again(scene):
+    source, agent, mirror = scene
+
+    async def lose():
+        await asyncio.sleep(0.005)
+        mirror.uuid = "second"
+
+    await asyncio.gather(source.make_whole(agent), lose())
+
+    assert mirror.story == ["looked", "forgot", "marked", "forgot", "marked"]
+    assert mirror.is_filled
+
+
+@pytest.fixture
+async def watched(scene, monkeypatch):
+    source, agent, mirror = scene
+    monkeypatch.setattr(index_source, "CHECK_INTERVAL_S", 0.001)
+    await source.make_whole(agent)
+    mirror.story.clear()
+    source.watch(agent)
+    yield mirror
+    source._watching.cancel()
+
+
+@pytest.mark.parametrize("uuid", ["", "second"])
+async def test_an_index_lost_under_an_idle_worker_is_filled_again(watched, uuid):
+    watched.uuid, watched.is_filled = uuid, False
+
+    await asyncio.sleep(0.1)
+
+    assert watched.story[:3] == ["looked", "forgot", "marked"]
+    assert len(watched.story) == 3
+
+
+async def test_an_index_that_another_filled_or_fills_is_left_alone(watched):
+    watched.uuid = "filled by another worker"
+    await asyncio.sleep(0.02)
+    watched.uuid, watched.is_filled, watched.is_rebuilt = "of a rebuild", False, True
+    await asyncio.sleep(0.02)
+
+    assert watched.story == []
