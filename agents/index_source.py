@@ -112,7 +112,7 @@ class Source:
     async def _look_for_loss(self, agent: Agent) -> None:
         if self._is_filled:
             state = await fill_state(self._mirror.client, self._alias)
-            if state.uuid == self._uuid or state.is_filled or state.is_rebuilt:
+            if state.uuid == self._uuid or state.is_filled or state.is_catching_up:
                 return
             log.warning("index_lost", index=self._alias)
             self._is_filled = False

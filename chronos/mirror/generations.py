@@ -16,10 +16,10 @@ from elasticsearch import AsyncElasticsearch
 from chronos.mirror.guard import guarded
 from chronos.mirror.indices import (
     CREATE_DEADLINE_S,
-    FILLED,
     REBUILT,
     REFRESH_INTERVAL,
     create_index,
+    fill_state,
     index_name,
     put_templates,
 )
@@ -76,8 +76,7 @@ class Generations:
         """Tells whether a rebuild ended after it took over and before it had caught up."""
         for alias in self._aliases:
             for name in await self._behind(alias):
-                meta = await self._meta(name)
-                if meta.get(REBUILT) and not meta.get(FILLED):
+                if (await fill_state(self._client, name)).is_catching_up:
                     return not await self._behind(next_alias(alias))
         return False
 
@@ -108,12 +107,6 @@ class Generations:
         with guarded():
             answer = await self._client.options(ignore_status=404).indices.get_alias(name=alias)
         return sorted(name for name, said in dict(answer).items() if _is_index(said))
-
-    async def _meta(self, name: str) -> dict[str, Any]:
-        with guarded():
-            answer = await self._client.indices.get_mapping(index=name)
-        found: dict[str, Any] = answer[name]["mappings"].get("_meta", {})
-        return found
 
     async def _set_refresh(self, name: str, interval: str) -> None:
         with guarded():

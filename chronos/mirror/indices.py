@@ -205,12 +205,16 @@ class FillState(NamedTuple):
     uuid: str
     """Tells the index from one of the same name made after it was lost; empty without one."""
     is_filled: bool
-    is_rebuilt: bool
-    """True while a rebuild, which made it, brings it up to the journal."""
+    is_catching_up: bool
+    """True while a rebuild, which made it, has not brought it up to the journal."""
 
 
 async def fill_state(client: AsyncElasticsearch, alias: str) -> FillState:
     """Tells whether the index behind an alias was filled from its source since it was made.
+
+    Args:
+        client: Elasticsearch.
+        alias: The alias; the name of an index will do.
 
     Raises:
         Unavailable: Elasticsearch does not answer.
@@ -218,11 +222,14 @@ async def fill_state(client: AsyncElasticsearch, alias: str) -> FillState:
     with guarded():
         answer = await client.indices.get(index=alias, ignore_unavailable=True)
     if not answer:
-        return FillState(uuid="", is_filled=False, is_rebuilt=False)
+        return FillState(uuid="", is_filled=False, is_catching_up=False)
     (index,) = answer.values()
     uuid = index["settings"]["index"]["uuid"]
     meta = index["mappings"].get("_meta", {})
-    return FillState(uuid, meta.get(FILLED) == uuid, bool(meta.get(REBUILT)))
+    filled = meta.get(FILLED)
+    return FillState(
+        uuid, filled == uuid, is_catching_up=bool(meta.get(REBUILT)) and not filled
+    )
 
 
 async def mark_filled(client: AsyncElasticsearch, alias: str, uuid: str) -> None:

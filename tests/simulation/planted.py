@@ -20,7 +20,7 @@ from chronos.mirror import accounts
 from chronos.mirror import redis as redis_mirror
 from chronos.mirror.entries import Entry
 from chronos.mirror.entry_gaps import EntryGaps
-from chronos.mirror.marker import FilledMark
+from chronos.mirror.marker import FILLING, FilledMark
 from chronos.store import event_store, outbox, outbox_statements
 from chronos.store.outbox import ShardHold
 from chronos.store.outbox_cursor import Cursor, Row, Snapshot
@@ -187,7 +187,7 @@ def marks_redis_after_a_loss(stack: ExitStack) -> None:
     right = FilledMark.set
 
     async def set_mark(mark: FilledMark) -> bool:
-        await mark._client.set(mark._key, "filling")
+        await mark._client.set(mark._key, FILLING)
         return await right(mark)
 
     _patch(stack, FilledMark, "set", set_mark)

@@ -21,14 +21,14 @@ class FakeMirror:
     def __init__(self):
         self.story = []
         self.is_filled = False
-        self.is_rebuilt = False
+        self.is_catching_up = False
         self.uuid = "first"
 
     async def ensure_indices(self):
         self.story.append("looked")
 
     async def ask(self, _client, _alias):
-        return FillState(self.uuid, self.is_filled, is_rebuilt=self.is_rebuilt)
+        return FillState(self.uuid, self.is_filled, is_catching_up=self.is_catching_up)
 
     async def mark(self, _client, _alias, uuid):
         self.story.append("marked")
@@ -171,7 +171,7 @@ async def test_an_index_lost_under_an_idle_worker_is_filled_again(watched, uuid)
 async def test_an_index_that_another_filled_or_fills_is_left_alone(watched):
     watched.uuid = "filled by another worker"
     await asyncio.sleep(0.02)
-    watched.uuid, watched.is_filled, watched.is_rebuilt = "of a rebuild", False, True
+    watched.uuid, watched.is_filled, watched.is_catching_up = "of a rebuild", False, True
     await asyncio.sleep(0.02)
 
     assert watched.story == []
