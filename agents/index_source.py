@@ -3,31 +3,38 @@
 A new index is empty, and so is one that was lost and made again, while the group's offsets say
 that everything was read. So before an agent consumes, and after each failure, it asks whether
 its index was ever filled; if not, it reads its topic from the beginning, on the side, and notes
-in the index that it did. Batches wait meanwhile.
+in the index that it did. Batches wait meanwhile. While a store does not answer, the page in
+hand is tried again and the filling goes on from there; only another index means another
+beginning.
 
 A failure need not come: of two indices that were lost, the batch that meets the loss makes both
 again, and a worker without events asks for nothing. So the index is looked at from time to time
-too; one that is lost, or was made again by somebody who did not fill it, is filled.
+too; one that is lost, or was made again by somebody who did not fill it, is filled. One that a
+rebuild has just put there is the rebuild's to complete, for `CATCHING_UP_MAX_S`: then the
+rebuild may be dead, and if it is not, both write the same documents.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from time import monotonic
 from typing import Any, Protocol
 
 import structlog
 
-from chronos.errors import Unavailable
+from chronos.errors import ChronosError, Unavailable
 from chronos.mirror.elasticsearch import ElasticsearchMirror
-from chronos.mirror.indices import fill_state, mark_filled
+from chronos.mirror.fill_state import FillState, fill_state, mark_filled
 from chronos.stream.app import ChronosApp
-from chronos.stream.consume import Foreign
+from chronos.stream.consume import Foreign, GivenUp, until_answered
 from chronos.stream.pages import Readable
 from chronos.stream.topic_reader import TopicRecord, open_topic
 
 CHECK_INTERVAL_S = 5.0
+CATCHING_UP_MAX_S = 600.0
 
 log = structlog.get_logger("agents.mirror")
 
@@ -54,6 +61,10 @@ class Agent(Protocol):
         ...
 
 
+class IndexLost(ChronosError):
+    """Says that the index is not the one any more whose filling was begun."""
+
+
 class Source:
     """The topic that an index is filled from, read from its beginning for a new index.
 
@@ -69,7 +80,7 @@ class Source:
         self._mirror = mirror
         self._alias = alias
         self._is_filled = False
-        self._uuid = ""
+        self._catching_up: tuple[str, float] = ("", 0.0)
         self._watching: asyncio.Future[None] | None = None
         self._looking = asyncio.Lock()
         self._writers = 0
@@ -82,6 +93,8 @@ class Source:
 
         Raises:
             Unavailable: Elasticsearch or Kafka do not answer; the next call begins again.
+            GivenUp: The app stops while a store is away.
+            InvariantBroken: A record can never be taken.
         """
         async with self._looking:
             if self._is_filled:
@@ -89,12 +102,11 @@ class Source:
             # What another batch remembers of the index of before must not outlive it.
             await self._is_unused.wait()
             await self._mirror.ensure_indices()
-            client, alias = self._mirror.client, self._alias
-            # Again when it was lost meanwhile, and made again by somebody else.
-            while not (state := await fill_state(client, alias)).is_filled:
-                await self._fill(agent)
-                await mark_filled(client, alias, state.uuid)
-            self._uuid = state.uuid
+            # Again when it was lost meanwhile.
+            while not (state := await self._state()).is_filled:
+                with contextlib.suppress(IndexLost):
+                    await self._fill(agent, state)
+                await self._mirror.ensure_indices()
             self._is_filled = True
 
     def watch(self, agent: Agent) -> None:
@@ -103,20 +115,30 @@ class Source:
             self._watching = self._app.add_future(self._watch(agent))
 
     async def _watch(self, agent: Agent) -> None:
-        while True:
-            await asyncio.sleep(CHECK_INTERVAL_S)
-            # An outage is the batches' own business.
-            with contextlib.suppress(Unavailable):
-                await self._look_for_loss(agent)
+        # By a name of its own: the agent's says what its batches wait for.
+        who = f"{agent.name}-watch"
+        with contextlib.suppress(GivenUp):
+            while True:
+                await asyncio.sleep(CHECK_INTERVAL_S)
+                await until_answered(self._app, who, lambda: self._look_for_loss(agent))
 
     async def _look_for_loss(self, agent: Agent) -> None:
         if self._is_filled:
-            state = await fill_state(self._mirror.client, self._alias)
-            if state.uuid == self._uuid or state.is_filled or state.is_catching_up:
+            state = await self._state()
+            if state.is_filled or self._is_left_to_a_rebuild(state):
                 return
             log.warning("index_lost", index=self._alias)
             self._is_filled = False
         await self.make_whole(agent)
+
+    def _is_left_to_a_rebuild(self, state: FillState) -> bool:
+        if not state.is_catching_up:
+            return False
+        known, since_s = self._catching_up
+        if known != state.uuid:
+            since_s = monotonic()
+            self._catching_up = (state.uuid, since_s)
+        return monotonic() - since_s < CATCHING_UP_MAX_S
 
     async def step(self, agent: Agent, items: Sequence[Any]) -> None:
         """Has a batch added to the whole index.
@@ -139,19 +161,51 @@ class Source:
             if not self._writers:
                 self._is_unused.set()
 
-    async def _fill(self, agent: Agent) -> None:
+    async def _state(self) -> FillState:
+        return await fill_state(self._mirror.client, self._alias)
+
+    async def _fill(self, agent: Agent, state: FillState) -> None:
+        if not state.uuid:
+            raise IndexLost
         log.info("index_is_filled", index=self._alias, topic=self.topic)
         agent.forget()
         async with open_topic(self._app.settings.kafka, self.topic) as reader:
             async for records in reader.pages_until(await reader.end_offsets()):
-                items = []
-                for record in records:
-                    # Foreign records were moved when they first came by.
-                    with contextlib.suppress(Foreign):
-                        items.append(await _read(agent, record))
-                if items:
-                    await agent.write(items)
+                await self._patiently(agent, state, partial(_add, agent, records))
                 self._app.liveness.did_something(agent.name)
+
+        async def mark() -> None:
+            # What was written since the alias left that index went to another one.
+            if (await self._state()).uuid != state.uuid:
+                raise IndexLost
+            await mark_filled(self._mirror.client, state)
+
+        await self._patiently(agent, state, mark)
+
+    async def _patiently(
+        self, agent: Agent, state: FillState, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Does a part of the filling, again while a store is away and the index is the same."""
+
+        async def attempt() -> None:
+            try:
+                await work()
+            except Unavailable:
+                if (await self._state()).uuid == state.uuid:
+                    raise
+                raise IndexLost from None
+
+        await until_answered(self._app, agent.name, attempt)
+
+
+async def _add(agent: Agent, records: Sequence[TopicRecord]) -> None:
+    items = []
+    for record in records:
+        # Foreign records were moved when they first came by.
+        with contextlib.suppress(Foreign):
+            items.append(await _read(agent, record))
+    if items:
+        await agent.write(items)
 
 
 async def _read(agent: Agent, record: TopicRecord) -> Any:

@@ -24,12 +24,12 @@ from chronos.audit.rebuild import (
     bring_up_all,
     prove,
 )
-from chronos.errors import InvariantBroken
+from chronos.errors import InvariantBroken, Unavailable
 from chronos.mirror.accounts import AccountIndex
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import Entry, EntryIndex
+from chronos.mirror.fill_state import fill_state, mark_filled
 from chronos.mirror.generations import Generations, next_alias
-from chronos.mirror.indices import fill_state, mark_filled
 from chronos.store.journal_pages import (
     JournalEvent,
     Reached,
@@ -93,12 +93,14 @@ async def _rebuild(
         facts = {"went_on": False} | await _fill_and_prove(dsn, mirror, tally, names, topic)
         facts["kept"] = await generations.switch()
     aliases = (names.entries_alias, names.accounts_alias)
-    uuids = [(await fill_state(mirror.client, alias)).uuid for alias in aliases]
+    states = [await fill_state(mirror.client, alias) for alias in aliases]
     async with open_pages(dsn) as pages:
         current = _Indices(mirror.entries, mirror.accounts)
         await bring_up_all(current, pages, tally, phase="catching up")
-    for alias, uuid in zip(aliases, uuids, strict=True):
-        await mark_filled(mirror.client, alias, uuid)
+    for alias, state in zip(aliases, states, strict=True):
+        if (await fill_state(mirror.client, alias)).uuid != state.uuid or not state.uuid:
+            raise Unavailable("elasticsearch", f"{alias} was lost while it was brought up")
+        await mark_filled(mirror.client, state)
     return facts | {"written": tally.events}
 
 

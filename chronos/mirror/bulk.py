@@ -1,10 +1,10 @@
 """Bulk requests: each document is judged by its own answer, not by the status of the request.
 
-201 and 200 are applied, 409 is "already applied" and as good. 429, 5xx, a missing index or a
-block on it mean that Elasticsearch cannot take documents now: the whole batch is sent again
-later, which is harmless because every document carries its id and version. Anything else is a
-document that this index will never take: our mapping and our events disagree, and the worker
-must not go past it.
+201 and 200 are applied, 409 is "already applied" and as good. 429, 5xx, a missing or closed
+index or a block on it mean that Elasticsearch cannot take documents now: the whole batch is
+sent again later, which is harmless because every document carries its id and version. Anything
+else is a document that this index will never take: our mapping and our events disagree, and the
+worker must not go past it.
 
 A long batch goes in two lanes side by side, so that Elasticsearch has the next request before
 it has answered the last, and documents are encoded and answers read meanwhile. An account is
@@ -25,7 +25,7 @@ from elasticsearch import AsyncElasticsearch
 
 from chronos.crash_points import CrashPoint, pass_point
 from chronos.errors import InvariantBroken, Unavailable
-from chronos.mirror.guard import BULK_DEADLINE_S, guarded
+from chronos.mirror.guard import BULK_DEADLINE_S, INDEX_CLOSED, guarded
 from chronos.telemetry.span_shapes import bulk
 from chronos.telemetry.spans import current, working
 
@@ -160,8 +160,9 @@ def _check(page: Sequence[Document], items: Iterable[dict[str, Any]]) -> None:
         if status in _APPLIED or status == _ALREADY_APPLIED:
             continue
         error = item.get("error", {})
-        reason = f"{error.get('type', 'unknown')}: {error.get('reason', 'no reason given')}"
-        if status not in _TRY_LATER and status < 500:
+        kind = error.get("type", "unknown")
+        reason = f"{kind}: {error.get('reason', 'no reason given')}"
+        if status not in _TRY_LATER and status < 500 and kind != INDEX_CLOSED:
             raise InvariantBroken(
                 f"Elasticsearch refuses version {document.version} of account"
                 f" {document.account_id} with {status} {reason}",

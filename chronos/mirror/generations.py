@@ -4,7 +4,9 @@ Three aliases tell where a rebuild is, so nothing has to be remembered elsewhere
 `{alias}-next` is the generation that is being filled, `{alias}` the one that is read and
 written, `{alias}-old` those that were, until somebody drops them. A generation made by a
 rebuild says so in its `_meta`, and says that it is filled only when it has also caught up with
-what went to the old one during the change: until then the mirror would fill it itself.
+what went to the old one during the change. The mirror waits for that, for a while, and then
+fills it itself: the rebuild may have been killed. Once replaced, a generation does not count as
+filled any more.
 """
 
 from __future__ import annotations
@@ -13,14 +15,12 @@ from typing import Any
 
 from elasticsearch import AsyncElasticsearch
 
-from chronos.mirror.guard import guarded
+from chronos.mirror.fill_state import REBUILT, fill_state, mark_replaced
+from chronos.mirror.guard import CREATE_DEADLINE_S, guarded
 from chronos.mirror.indices import (
-    CREATE_DEADLINE_S,
-    REBUILT,
     REFRESH_INTERVAL,
     create_index,
-    fill_state,
-    index_name,
+    generations,
     put_templates,
 )
 from chronos.wire.topics import Names
@@ -42,15 +42,14 @@ class Generations:
         """Makes a next generation of each index, or goes on with the one that is there."""
         await put_templates(self._client, self._names)
         for alias in self._aliases:
-            if await self._behind(next_alias(alias)):
-                continue
-            name = await create_index(
-                self._client, alias, generation=await self._newest(alias) + 1
-            )
-            with guarded():
-                await self._slow.indices.put_mapping(index=name, meta={REBUILT: True})
-            await self._set_refresh(name, "-1")
-            await self._change([{"add": {"index": name, "alias": next_alias(alias)}}])
+            while not await self._behind(next_alias(alias)):
+                await create_index(
+                    self._client,
+                    alias,
+                    behind=next_alias(alias),
+                    settings={"refresh_interval": "-1"},
+                    meta={REBUILT: True},
+                )
 
     async def switch(self) -> list[str]:
         """Has the next generations take over, both in one step.
@@ -70,6 +69,8 @@ class Generations:
             actions.append({"add": {"index": new, "alias": alias, "is_write_index": True}})
             actions.append({"remove": {"index": new, "alias": next_alias(alias)}})
         await self._change(actions)
+        for name in former:
+            await mark_replaced(self._client, name)
         return former
 
     async def is_catching_up(self) -> bool:
@@ -86,22 +87,14 @@ class Generations:
             await self._delete(await self._behind(next_alias(alias)))
 
     async def drop_old(self) -> list[str]:
-        """Deletes the generations that were kept, and gives their names."""
+        """Deletes what is neither current nor next, and gives the names."""
         dropped: list[str] = []
         for alias in self._aliases:
-            current = await self._behind(alias)
-            dropped += [n for n in await self._behind(old_alias(alias)) if n not in current]
+            used = await self._behind(alias) + await self._behind(next_alias(alias))
+            # With those that somebody took every alias from.
+            dropped += [n for n in await generations(self._client, alias) if n not in used]
         await self._delete(dropped)
         return dropped
-
-    async def _newest(self, alias: str) -> int:
-        with guarded():
-            found = await self._client.indices.get(
-                index=f"{alias}-v*", filter_path=["*.aliases"], expand_wildcards="all"
-            )
-        head = index_name(alias, 0)[:-1]
-        numbers = [name.removeprefix(head) for name in dict(found)]
-        return max((int(number) for number in numbers if number.isdigit()), default=0)
 
     async def _behind(self, alias: str) -> list[str]:
         with guarded():

@@ -15,6 +15,9 @@ from chronos.errors import ChronosError, Unavailable
 
 SEARCH_DEADLINE_S = 3.0
 BULK_DEADLINE_S = 30.0
+CREATE_DEADLINE_S = 30.0
+INDEX_CLOSED = "index_closed_exception"
+"""A 400 that ends when somebody opens the index."""
 _CONNECTIONS_MAX = 16
 
 
@@ -44,10 +47,12 @@ def open_client(url: str) -> AsyncElasticsearch:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turns the client's errors into `Unavailable`, or `SearchRefused` for a 400."""
+    """Turns the client's errors into `Unavailable`, or `SearchRefused` for most 400s."""
     try:
         yield
     except BadRequestError as error:
+        if error.error == INDEX_CLOSED:
+            raise Unavailable("elasticsearch", str(error)) from error
         raise SearchRefused(f"Elasticsearch refuses the request: {error}") from error
     except ApiError as error:
         raise Unavailable("elasticsearch", str(error)) from error

@@ -20,19 +20,15 @@ documents at most; an instance that nears it needs routing by account first.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from elasticsearch import AsyncElasticsearch
 
 from chronos.errors import InvariantBroken
-from chronos.mirror.guard import SearchRefused, guarded
+from chronos.mirror.guard import CREATE_DEADLINE_S, SearchRefused, guarded
 from chronos.wire.topics import Names
-
-GENERATION_FIRST = 1
-FILLED = "filled"
-REBUILT = "rebuilt"
-CREATE_DEADLINE_S = 30.0
 
 REFRESH_INTERVAL = "500ms"
 _SETTINGS: dict[str, Any] = {
@@ -153,11 +149,12 @@ async def ensure_indices(client: AsyncElasticsearch, names: Names) -> list[str]:
     made: list[str] = []
     for plan in _plans(names):
         await _put_template(client, plan)
-        if await _alias_exists(client, plan.alias):
+        before = len(made)
+        while not await _alias_exists(client, plan.alias):
+            name = await create_index(client, plan.alias, behind=plan.alias)
+            made += [name] if name else []
+        if len(made) == before:
             await _add_new_fields(client, plan)
-        else:
-            made.append(await create_index(client, plan.alias, generation=GENERATION_FIRST))
-            await point_alias(client, plan.alias, made[-1])
     return made
 
 
@@ -176,93 +173,68 @@ def index_name(alias: str, generation: int) -> str:
     return f"{alias}-v{generation}"
 
 
-async def create_index(client: AsyncElasticsearch, alias: str, *, generation: int) -> str:
-    """Makes the empty index of a generation unless it exists, and gives its name."""
-    name = index_name(alias, generation)
+async def create_index(
+    client: AsyncElasticsearch,
+    alias: str,
+    *,
+    behind: str,
+    settings: Mapping[str, Any] | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> str | None:
+    """Makes the empty index of a generation that never was, behind an alias, in one step.
+
+    A number is not used again while an index of it or of a later one is there: what was
+    replaced, or is still being made by a rebuild, never becomes current because the alias is
+    missing. And it is Elasticsearch that decides between two who make one at the same moment:
+    no name exists twice, and no alias has two indices to write to.
+
+    Args:
+        client: Elasticsearch.
+        alias: The alias whose next generation this is; `put_templates` was called before.
+        behind: The alias that it is put behind.
+        settings: Further settings of the index.
+        meta: What is noted in it.
+
+    Returns:
+        Its name; None when somebody made one at the same moment, so that the alias has to be
+        looked at again.
+
+    Raises:
+        Unavailable: Elasticsearch does not answer, or the alias has an index already.
+    """
+    name = index_name(alias, await _newest(client, alias) + 1)
     try:
         with guarded():
-            await client.options(request_timeout=CREATE_DEADLINE_S).indices.create(index=name)
+            await client.options(request_timeout=CREATE_DEADLINE_S).indices.create(
+                index=name,
+                aliases={behind: {"is_write_index": True}},
+                settings={"index": {**(settings or {})}},
+                mappings={"_meta": {**(meta or {})}},
+            )
     except SearchRefused as refusal:
         if "resource_already_exists_exception" not in str(refusal):
             raise
+        return None
     return name
 
 
-async def point_alias(client: AsyncElasticsearch, alias: str, index: str) -> None:
-    """Moves the alias to one index, in one step: no reader finds none, none finds two."""
+async def generations(client: AsyncElasticsearch, alias: str) -> list[str]:
+    """Gives the names of every index that was made for an alias and is there."""
     with guarded():
-        await client.options(request_timeout=CREATE_DEADLINE_S).indices.update_aliases(
-            actions=[
-                {"remove": {"index": f"{alias}-v*", "alias": alias, "must_exist": False}},
-                {"add": {"index": index, "alias": alias, "is_write_index": True}},
-            ]
+        found = await client.indices.get(
+            index=f"{alias}-v*", filter_path=["*.aliases"], expand_wildcards="all"
         )
-
-
-class FillState(NamedTuple):
-    """The index behind an alias, and whether it has everything of its source."""
-
-    uuid: str
-    """Tells the index from one of the same name made after it was lost; empty without one."""
-    is_filled: bool
-    is_catching_up: bool
-    """True while a rebuild, which made it, has not brought it up to the journal."""
-
-
-async def fill_state(client: AsyncElasticsearch, alias: str) -> FillState:
-    """Tells whether the index behind an alias was filled from its source since it was made.
-
-    Args:
-        client: Elasticsearch.
-        alias: The alias; the name of an index will do.
-
-    Raises:
-        Unavailable: Elasticsearch does not answer.
-    """
-    with guarded():
-        answer = await client.indices.get(index=alias, ignore_unavailable=True)
-    if not answer:
-        return FillState(uuid="", is_filled=False, is_catching_up=False)
-    (index,) = answer.values()
-    uuid = index["settings"]["index"]["uuid"]
-    meta = index["mappings"].get("_meta", {})
-    filled = meta.get(FILLED)
-    return FillState(
-        uuid, filled == uuid, is_catching_up=bool(meta.get(REBUILT)) and not filled
-    )
-
-
-async def mark_filled(client: AsyncElasticsearch, alias: str, uuid: str) -> None:
-    """Notes behind an alias that an index was filled from its source.
-
-    The note names the index. One that was lost while it was filled, and made again by another
-    batch or worker, has only the end of what was written: it gets the note and does not count
-    as filled.
-
-    Args:
-        client: Elasticsearch.
-        alias: The alias.
-        uuid: The index, as `fill_state` told it before the filling.
-
-    Raises:
-        Unavailable: Elasticsearch does not answer, or has no such index.
-    """
-    with guarded():
-        await client.options(request_timeout=CREATE_DEADLINE_S).indices.put_mapping(
-            index=alias, write_index_only=True, meta={FILLED: uuid}
-        )
+    return sorted(dict(found))
 
 
 async def delete_indices(client: AsyncElasticsearch, names: Names) -> None:
     """Deletes everything that `ensure_indices` and rebuilds made for these names."""
     for alias in (names.entries_alias, names.accounts_alias):
+        found = await generations(client, alias)
         with guarded():
-            found = await client.indices.get(
-                index=f"{alias}-v*", filter_path=["*.aliases"], expand_wildcards="all"
-            )
             if found:
                 await client.options(request_timeout=CREATE_DEADLINE_S).indices.delete(
-                    index=sorted(found)
+                    index=found
                 )
             await client.options(ignore_status=404).indices.delete_index_template(name=alias)
 
@@ -283,6 +255,12 @@ async def _put_template(client: AsyncElasticsearch, plan: _Plan) -> None:
             # Above the templates that come with a full distribution.
             priority=500,
         )
+
+
+async def _newest(client: AsyncElasticsearch, alias: str) -> int:
+    head = index_name(alias, 0)[:-1]
+    numbers = [name.removeprefix(head) for name in await generations(client, alias)]
+    return max((int(number) for number in numbers if number.isdigit()), default=0)
 
 
 async def _alias_exists(client: AsyncElasticsearch, alias: str) -> bool:

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
 from chronos.mirror import redis as mirror
-from chronos.mirror.indices import FILLED
+from chronos.mirror.fill_state import FILLED
 from tests.simulation.world import Network, World
 
 # The one script that is known to compare versions; its text is the product's.

@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaProducer
 
 from chronos.errors import InvariantBroken
 from chronos.mirror.elasticsearch import ElasticsearchMirror
-from chronos.mirror.indices import fill_state, mark_filled
+from chronos.mirror.fill_state import fill_state, mark_filled
 from chronos.settings import Settings
 from chronos.telemetry.metrics import REGISTRY
 from chronos.wire.topics import Names
@@ -59,8 +59,7 @@ async def test_a_hole_that_an_older_index_has_is_filled_at_the_next_event(
         bank.pay("alice")
     ours = [entry for entry in bank.entries if entry.account_id == "alice"]
     await search.entries.write_many([*ours[:3], *ours[5:7]])
-    uuid = (await fill_state(search.client, names.entries_alias)).uuid
-    await mark_filled(search.client, names.entries_alias, uuid)
+    await mark_filled(search.client, await fill_state(search.client, names.entries_alias))
     bank.rows = [row for row in bank.rows if row.key != b"alice"] + bank.rows[-1:]
     await publish(producer, settings, bank)
 

@@ -11,8 +11,9 @@ from chronos.audit.rebuild import RebuildFailed
 from chronos.audit.rebuild_elasticsearch import drop_old_indices, rebuild_elasticsearch
 from chronos.audit.verify import verify
 from chronos.errors import InvariantBroken, MissingPart
+from chronos.mirror.fill_state import fill_state
 from chronos.mirror.generations import Generations, next_alias, old_alias
-from chronos.mirror.indices import delete_indices, fill_state
+from chronos.mirror.indices import delete_indices
 from chronos.store.journal_pages import alone
 from tests.integration.audit.conftest import spoil
 from tests.integration.rebuild.conftest import Killed, Watched

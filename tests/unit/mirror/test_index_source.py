@@ -10,7 +10,8 @@ import pytest
 from agents import index_source
 from agents.index_source import Source
 from chronos.errors import Unavailable
-from chronos.mirror.indices import FillState
+from chronos.mirror.fill_state import FillState
+from chronos.stream.liveness import Liveness
 
 
 class FakeMirror:
@@ -22,17 +23,24 @@ class FakeMirror:
         self.story = []
         self.is_filled = False
         self.is_catching_up = False
+        self.failures_to_tell = 0
         self.uuid = "first"
 
     async def ensure_indices(self):
         self.story.append("looked")
+        self.uuid = self.uuid or "new"
 
     async def ask(self, _client, _alias):
-        return FillState(self.uuid, self.is_filled, is_catching_up=self.is_catching_up)
+        if self.failures_to_tell:
+            self.failures_to_tell -= 1
+            raise Unavailable("elasticsearch", "away")
+        return FillState(
+            "entries-v1", self.uuid, self.is_filled, is_catching_up=self.is_catching_up
+        )
 
-    async def mark(self, _client, _alias, uuid):
+    async def mark(self, _client, filled):
         self.story.append("marked")
-        self.is_filled = uuid == self.uuid
+        self.is_filled = filled.uuid == self.uuid
 
 
 class FakeAgent:
@@ -43,9 +51,13 @@ class FakeAgent:
     def __init__(self, story):
         self.story = story
         self.failures = 0
+        self.on_failure = lambda: None
 
     def forget(self):
         self.story.append("forgot")
+
+    def decode(self, record):
+        return record
 
     async def write(self, items):
         self.story.append(f"begins {items[0]}")
@@ -53,26 +65,25 @@ class FakeAgent:
         if self.failures and items[0] == "broken":
             self.failures -= 1
             self.story.append("fails")
+            self.on_failure()
             raise Unavailable("elasticsearch", "away")
         await asyncio.sleep(0.01)
         self.story.append(f"ends {items[0]}")
 
 
 class FakeReader:
-    """A topic without records; it takes a moment to see that."""
+    """A topic with some pages, or none; it takes a moment to see that."""
+
+    def __init__(self, pages):
+        self.pages = pages
 
     async def end_offsets(self):
         return {}
 
     async def pages_until(self, _ends):
         await asyncio.sleep(0.01)
-        return
-        yield
-
-
-@contextlib.asynccontextmanager
-async def fake_topic(*_):
-    yield FakeReader()
+        for page in self.pages:
+            yield page
 
 
 class FakeApp:
@@ -84,6 +95,13 @@ class FakeApp:
         kafka = "nowhere"
 
     add_future = staticmethod(asyncio.ensure_future)
+    should_stop = False
+
+    def __init__(self):
+        self.liveness = Liveness()
+
+    async def sleep(self, _pause_s):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -91,7 +109,14 @@ def scene(monkeypatch):
     mirror = FakeMirror()
     monkeypatch.setattr(index_source, "fill_state", mirror.ask)
     monkeypatch.setattr(index_source, "mark_filled", mirror.mark)
+    pages = []
+
+    @contextlib.asynccontextmanager
+    async def fake_topic(*_):
+        yield FakeReader(pages)
+
     monkeypatch.setattr(index_source, "open_topic", fake_topic)
+    mirror.topic = pages
     return Source(FakeApp(), mirror, "entries", "events"), FakeAgent(mirror.story), mirror
 
 
@@ -100,9 +125,9 @@ async def test_of_two_batches_one_fills_the_new_index_and_both_are_written(scene
 
     await asyncio.gather(source.step(agent, ["a"]), source.step(agent, ["b"]))
 
-    assert mirror.story[:3] == ["looked", "forgot", "marked"]
-    assert mirror.story.count("looked") == 1
-    assert sorted(mirror.story[3:]) == ["begins a", "begins b", "ends a", "ends b"]
+    assert mirror.story[:4] == ["looked", "forgot", "marked", "looked"]
+    assert mirror.story.count("forgot") == 1
+    assert sorted(mirror.story[4:]) == ["begins a", "begins b", "ends a", "ends b"]
 
 
 async def test_batches_are_written_side_by_side(scene):
@@ -130,7 +155,7 @@ async def test_after_a_failure_the_index_is_looked_at_once_nobody_writes(scene):
 
     assert mirror.story == [
         "looked", "begins broken", "begins other", "fails", "ends other",
-        "looked", "forgot", "marked", "begins broken", "ends broken",
+        "looked", "forgot", "marked", "looked", "begins broken", "ends broken",
     ]  # fmt: skip
 
 
@@ -143,8 +168,43 @@ async def test_an_index_that_is_made_again_while_it_is_filled_is_filled_again(sc
 
     await asyncio.gather(source.make_whole(agent), lose())
 
-    assert mirror.story == ["looked", "forgot", "marked", "forgot", "marked"]
+    assert mirror.story == ["looked", "forgot", "looked", "forgot", "marked", "looked"]
     assert mirror.is_filled
+
+
+async def test_a_page_that_was_not_taken_is_tried_again_and_not_the_whole_topic(scene):
+    source, agent, mirror = scene
+    mirror.topic += [["first"], ["broken"], ["last"]]
+    agent.failures, mirror.failures_to_tell = 3, 0
+
+    def be_silent():
+        mirror.failures_to_tell = agent.failures
+
+    agent.on_failure = be_silent
+    await source.make_whole(agent)
+
+    assert mirror.story.count("forgot") == 1
+    assert mirror.story.count("begins first") == 1
+    assert mirror.story.count("begins broken") == 4
+    assert mirror.story[-4:] == ["begins last", "ends last", "marked", "looked"]
+
+
+async def test_an_index_lost_between_two_pages_is_filled_from_the_first_page(scene):
+    source, agent, mirror = scene
+    mirror.topic += [["first"], ["broken"]]
+    agent.failures = 1
+
+    def lose():
+        mirror.uuid = ""
+
+    agent.on_failure = lose
+    await source.make_whole(agent)
+
+    assert mirror.story == [
+        "looked", "forgot", "begins first", "ends first", "begins broken", "fails",
+        "looked", "forgot", "begins first", "ends first", "begins broken", "ends broken",
+        "marked", "looked",
+    ]  # fmt: skip
 
 
 @pytest.fixture
@@ -164,8 +224,7 @@ async def test_an_index_lost_under_an_idle_worker_is_filled_again(watched, uuid)
 
     await asyncio.sleep(0.1)
 
-    assert watched.story[:3] == ["looked", "forgot", "marked"]
-    assert len(watched.story) == 3
+    assert watched.story == ["looked", "forgot", "marked", "looked"]
 
 
 async def test_an_index_that_another_filled_or_fills_is_left_alone(watched):
@@ -175,3 +234,32 @@ async def test_an_index_that_another_filled_or_fills_is_left_alone(watched):
     await asyncio.sleep(0.02)
 
     assert watched.story == []
+
+
+async def test_an_index_that_a_dead_rebuild_left_is_filled(watched, monkeypatch):
+    monkeypatch.setattr(index_source, "CATCHING_UP_MAX_S", 0.05)
+    watched.uuid, watched.is_filled, watched.is_catching_up = "of a rebuild", False, True
+    await asyncio.sleep(0.02)
+    assert watched.story == []
+
+    await asyncio.sleep(0.15)
+
+    assert watched.story == ["looked", "forgot", "marked", "looked"]
+
+
+async def test_while_the_index_cannot_be_looked_at_the_worker_says_that_it_waits(scene):
+    source, agent, mirror = scene
+    mirror.is_filled = True
+    await source.make_whole(agent)
+    with pytest.MonkeyPatch.context() as faster:
+        faster.setattr(index_source, "CHECK_INTERVAL_S", 0.001)
+        mirror.failures_to_tell = 1_000_000
+        source.watch(agent)
+        await asyncio.sleep(0.05)
+        waits_for = source._app.liveness.waiting_for
+        mirror.failures_to_tell = 0
+        await asyncio.sleep(0.05)
+        source._watching.cancel()
+
+    assert waits_for == ("elasticsearch",)
+    assert source._app.liveness.waiting_for == ()
