@@ -81,7 +81,7 @@ async def real_search(servers, names):
 @pytest.fixture
 async def simulated_search(world, names):
     search = FakeElasticsearch(world)
-    await search.ensure_indices()
+    await search.ensure_indices(names.accounts_alias, names.entries_alias)
     return AccountIndex(search, names.accounts_alias), EntryIndex(search, names.entries_alias)
 
 

@@ -249,7 +249,7 @@ class Cluster:
 
         async def ensure_indices() -> None:
             with guarded():
-                await search.ensure_indices()
+                await search.ensure_indices(app.names.entries_alias, app.names.accounts_alias)
 
         target = SimpleNamespace(
             client=search,

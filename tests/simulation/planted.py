@@ -11,7 +11,7 @@ from unittest import mock
 import msgspec
 
 import chronos.wire.balance
-from agents import balances
+from agents import balances, index_source
 from agents.balances import BalancesAgent
 from agents.index_source import Source
 from agents.relay import Relay
@@ -20,6 +20,7 @@ from chronos.mirror import accounts
 from chronos.mirror import redis as redis_mirror
 from chronos.mirror.entries import Entry
 from chronos.mirror.entry_gaps import EntryGaps
+from chronos.mirror.fill_state import FillState
 from chronos.mirror.marker import FILLING, FilledMark
 from chronos.store import event_store, outbox, outbox_statements
 from chronos.store.outbox import ShardHold
@@ -198,6 +199,21 @@ def looks_for_no_loss(stack: ExitStack) -> None:
     _patch(stack, Source, "watch", lambda *_: None)
 
 
+def asks_not_which_index_it_filled(stack: ExitStack) -> None:
+    """The index that is there at the end of a filling is marked, whichever it is."""
+    right, mark = index_source.fill_state, index_source.mark_filled
+
+    async def state(client: Any, alias: str) -> FillState:
+        found = await right(client, alias)
+        return found._replace(uuid="any" if found.uuid else "")
+
+    async def mark_any(client: Any, filled: FillState) -> None:
+        await mark(client, await right(client, filled.name))
+
+    _patch(stack, index_source, "fill_state", state)
+    _patch(stack, index_source, "mark_filled", mark_any)
+
+
 EVERY: tuple[Planting, ...] = (
     marks_before_the_ack,
     polls_by_position,
@@ -211,6 +227,7 @@ EVERY: tuple[Planting, ...] = (
     indexes_without_a_version,
     marks_redis_after_a_loss,
     looks_for_no_loss,
+    asks_not_which_index_it_filled,
 )
 
 

@@ -105,7 +105,7 @@ async def _run(outcome: Outcome, trace: Trace) -> None:
     with ExitStack() as stack:
         cluster = _cluster(world, stack)
         watch, history, trouble = Watch(cluster), History(), Trouble(cluster)
-        for role, count in (("api", 2), ("relay", 2), ("balances", 2), ("mirror", 1)):
+        for role, count in (("api", 2), ("relay", 2), ("balances", 2), ("mirror", 2)):
             for number in range(count):
                 cluster.add(role, number)
         await _work(world, cluster, history, trouble)

@@ -17,6 +17,8 @@ from tests.simulation.world import Network, World
 
 # The one script that is known to compare versions; its text is the product's.
 _GUARDED = mirror._WRITE_IF_NEWER
+# An index that is lost is made again with the name it had: the worst case.
+_GENERATION = "-v1"
 
 
 class FakeRedis:
@@ -155,42 +157,51 @@ class FakeElasticsearch:
         self.server = world.process("elasticsearch")
         self.network = Network(world, "elasticsearch", slow=0.1)
         self.documents: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {}
-        self.uuid = 0
+        self._made = 0
+        self._uuids: dict[str, str] = {}
         self._marks: dict[str, str] = {}
-        self.is_made = False
         self.on_write: Callable[[str, int, int], None] = lambda *_: None
         self.indices = self
         self.is_down = False
 
-    def lose(self) -> None:
-        """Loses every index, until somebody makes them again."""
-        self.documents.clear()
-        self._marks.clear()
-        self.is_made = False
+    def lose(self, *aliases: str) -> None:
+        """Loses the indices behind aliases, until somebody makes them again."""
+        for alias in aliases:
+            for held in (self.documents, self._marks, self._uuids):
+                held.pop(alias, None)
 
-    async def ensure_indices(self) -> None:
-        def make() -> None:
-            self.uuid += not self.is_made
-            self.is_made = True
+    def make(self, *aliases: str) -> None:
+        """Makes the indices behind aliases that are not there."""
+        for alias in aliases:
+            if alias not in self._uuids:
+                self._made += 1
+                self._uuids[alias] = str(self._made)
 
-        await self._ask(make, needs_index=False)
+    def has(self, *aliases: str) -> bool:
+        """Tells whether all of these are there."""
+        return all(alias in self._uuids for alias in aliases)
+
+    async def ensure_indices(self, *aliases: str) -> None:
+        await self._ask(lambda: self.make(*aliases))
 
     async def get(self, *, index: str, ignore_unavailable: bool) -> dict[str, Any]:
         """Tells of an index that is there its identity and what was noted in it."""
         assert ignore_unavailable
+        alias = index.removesuffix(_GENERATION)
 
         def tell() -> dict[str, Any]:
-            if not self.is_made:
+            if alias not in self._uuids:
                 return {}
-            meta = {FILLED: self._marks[index]} if index in self._marks else {}
-            settings = {"index": {"uuid": str(self.uuid)}}
-            return {index: {"mappings": {"_meta": meta}, "settings": settings}}
+            meta = {FILLED: self._marks[alias]} if alias in self._marks else {}
+            settings = {"index": {"uuid": self._uuids[alias]}}
+            return {alias + _GENERATION: {"mappings": {"_meta": meta}, "settings": settings}}
 
-        found: dict[str, Any] = await self._ask(tell, needs_index=False)
+        found: dict[str, Any] = await self._ask(tell)
         return found
 
     async def put_mapping(self, *, index: str, meta: dict[str, str], **_: Any) -> None:
-        await self._ask(lambda: self._marks.__setitem__(index, meta[FILLED]))
+        alias = index.removesuffix(_GENERATION)
+        await self._ask(lambda: self._marks.__setitem__(alias, meta[FILLED]), alias)
 
     def options(self, **_: Any) -> FakeElasticsearch:
         return self
@@ -198,7 +209,9 @@ class FakeElasticsearch:
     async def search(self, *, index: str, query: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Answers what the index of entries asks: count and last version of some accounts."""
         wanted = query["terms"]["account_id"]
-        versions: dict[str, list[int]] = await self._ask(lambda: self._versions(index, wanted))
+        versions: dict[str, list[int]] = await self._ask(
+            lambda: self._versions(index, wanted), index
+        )
         buckets = [
             {"key": name, "doc_count": len(found), "version": {"value": max(found)}}
             for name, found in versions.items()
@@ -209,7 +222,9 @@ class FakeElasticsearch:
         """Counts an account's entries up to a version."""
         account, older = query["bool"]["filter"]
         name, most = account["term"]["account_id"], older["range"]["version"]["lte"]
-        versions: dict[str, list[int]] = await self._ask(lambda: self._versions(index, [name]))
+        versions: dict[str, list[int]] = await self._ask(
+            lambda: self._versions(index, [name]), index
+        )
         return {"count": sum(version <= most for version in versions.get(name, ()))}
 
     def _versions(self, index: str, names: list[str]) -> dict[str, list[int]]:
@@ -220,7 +235,7 @@ class FakeElasticsearch:
         return versions
 
     async def bulk(self, *, operations: list[bytes], index: str, **_: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = await self._ask(lambda: self._take(operations, index))
+        answer: dict[str, Any] = await self._ask(lambda: self._take(operations, index), index)
         if self.network.happens(0.02):
             raise SearchConnectionError("the answer got lost")
         return answer
@@ -239,11 +254,11 @@ class FakeElasticsearch:
             items.append({name: {"status": status, **error}})
         return {"items": items}
 
-    def _ask(self, work: Callable[[], Any], *, needs_index: bool = True) -> asyncio.Future[Any]:
+    def _ask(self, work: Callable[[], Any], *needed: str) -> asyncio.Future[Any]:
         def answer() -> Any:
             if self.is_down:
                 raise SearchConnectionError("nobody listens")
-            if needs_index and not self.is_made:
+            if not self.has(*needed):
                 # The server has a word of its own for it; both mean "not now" to the mirror.
                 raise SearchConnectionError("index_not_found_exception")
             return work()

@@ -17,6 +17,7 @@ _PAUSE_MAX_S = 1.4
 _WAIT_S = 0.002
 _WAITS_MAX = 1_500
 _MOMENT_MAX_S = 0.01
+_REMADE = 0.5
 
 
 class Trouble:
@@ -212,11 +213,18 @@ class Trouble:
         self._cluster.search.is_down = False
 
     async def _indices_lost(self) -> None:
-        """Elasticsearch loses its indices, and again while they are filled."""
-        search = self._cluster.search
-        search.lose()
-        await self._until(lambda: search.is_made)
-        search.lose()
+        """Elasticsearch loses one index or both, and again while they are filled.
+
+        Somebody else may make them again at once, so that no write fails for it.
+        """
+        search, names = self._cluster.search, self._cluster.names
+        both = (names.entries_alias, names.accounts_alias)
+        lost = picked(self._chance, [both, both[:1], both[1:]])
+        for _ in range(2):
+            search.lose(*lost)
+            if self._chance.random() < _REMADE:
+                search.make(*lost)
+            await self._until(lambda: search.has(*lost))
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         """Waits for something, for a while, and then a moment longer."""
