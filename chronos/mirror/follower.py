@@ -236,6 +236,7 @@ class RedisFollower:
             written += await self._fill_partition(partition)
         if not await self._mark.set():
             self._notice_loss()
+            return
         # A cause that came meanwhile starts another round.
         if self._refill_cause is None:
             self._behind_since_s = None

@@ -90,9 +90,13 @@ class Generations:
         """Deletes what is neither current nor next, and gives the names."""
         dropped: list[str] = []
         for alias in self._aliases:
-            used = await self._behind(alias) + await self._behind(next_alias(alias))
-            # With those that somebody took every alias from.
-            dropped += [n for n in await generations(self._client, alias) if n not in used]
+            current = await self._behind(alias)
+            used = current + await self._behind(next_alias(alias))
+            # Where one is current, those that lost every alias were replaced too.
+            olds = (
+                generations(self._client, alias) if current else self._behind(old_alias(alias))
+            )
+            dropped += [name for name in await olds if name not in used]
         await self._delete(dropped)
         return dropped
 

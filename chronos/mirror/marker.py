@@ -28,7 +28,8 @@ class FilledMark:
     Args:
         url: Redis.
         names: Gives the namespace that the mark lies in.
-        worker: The process that leaves it, unlike any other.
+        worker: The place of the process that leaves it. Two processes are in one place for a
+            moment at most: the older one has lost its partitions and ends.
     """
 
     def __init__(self, url: str, names: Names, *, worker: str) -> None:

@@ -10,7 +10,7 @@ from chronos.audit import rebuild_elasticsearch as module
 from chronos.audit.rebuild import RebuildFailed
 from chronos.audit.rebuild_elasticsearch import drop_old_indices, rebuild_elasticsearch
 from chronos.audit.verify import verify
-from chronos.errors import InvariantBroken, MissingPart
+from chronos.errors import InvariantBroken, MissingPart, Unavailable
 from chronos.mirror.fill_state import fill_state
 from chronos.mirror.generations import Generations, next_alias, old_alias
 from chronos.mirror.indices import delete_indices
@@ -70,6 +70,8 @@ async def test_an_index_that_lost_its_alias_is_not_taken_for_a_new_one(estate):
 
     assert await behind(estate, names.entries_alias) == [f"{names.entries_alias}-v2"]
     assert (await estate.reconciled()).is_clean
+    dropped = await drop_old_indices(estate.targets.elasticsearch_url, names)
+    assert dropped == [f"{names.entries_alias}-v1", f"{names.accounts_alias}-v1"]
 
 
 async def test_the_old_indices_are_kept_until_they_are_dropped(estate):
@@ -125,6 +127,30 @@ async def test_a_rebuild_that_was_killed_goes_on(estate, later, monkeypatch, pha
     assert facts["written"] < len(later.whole.events)
     assert await behind(estate, next_alias(estate.targets.names.entries_alias)) == []
     assert (await estate.reconciled()).is_clean
+
+
+async def test_an_index_that_is_lost_while_it_catches_up_is_not_called_rebuilt(
+    estate, monkeypatch
+):
+    names, client = estate.targets.names, estate.elasticsearch.client
+    bring_up_all = module.bring_up_all
+
+    async def bring_up_and_lose(shadow, pages, tally, *, phase):
+        await bring_up_all(shadow, pages, tally, phase=phase)
+        if phase == "catching up":
+            await client.indices.delete(index=f"{names.accounts_alias}-v2")
+            await estate.elasticsearch.ensure_indices()
+
+    with monkeypatch.context() as lossy:
+        lossy.setattr(module, "bring_up_all", bring_up_and_lose)
+        with pytest.raises(Unavailable, match=f"{names.accounts_alias} was lost"):
+            await rebuilt(estate)
+    assert not (await fill_state(client, names.accounts_alias)).is_filled
+
+    await rebuilt(estate)
+
+    assert (await estate.reconciled()).is_clean
+    assert (await fill_state(client, names.accounts_alias)).is_filled
 
 
 async def test_an_index_that_is_not_equal_never_takes_over(estate, monkeypatch):
