@@ -3,15 +3,16 @@
 A new index is empty, and so is one that was lost and made again, while the group's offsets say
 that everything was read. So before an agent consumes, and after each failure, it asks whether
 its index was ever filled; if not, it reads its topic from the beginning, on the side, and notes
-in the index that it did. Batches wait meanwhile. While a store does not answer, the page in
-hand is tried again and the filling goes on from there; only another index means another
-beginning.
+in the index that it did. Batches wait meanwhile. While Elasticsearch or the journal does not
+answer, the page in hand is tried again and the filling goes on from there; another index, or a
+Kafka that is away, means another beginning.
 
 A failure need not come: of two indices that were lost, the batch that meets the loss makes both
 again, and a worker without events asks for nothing. So the index is looked at from time to time
-too; one that is lost, or was made again by somebody who did not fill it, is filled. One that a
-rebuild has just put there is the rebuild's to complete, for `CATCHING_UP_MAX_S`: then the
-rebuild may be dead, and if it is not, both write the same documents.
+too; one that is lost, or was made again by somebody who did not fill it, is filled. As long as
+nothing fails, one that a rebuild has just put there is the rebuild's to complete, for
+`CATCHING_UP_MAX_S`: then the rebuild may be dead. If it is not, both write the same documents,
+and whoever sees that the other has come to the end leaves it at that.
 """
 
 from __future__ import annotations
@@ -120,14 +121,25 @@ class Source:
         with contextlib.suppress(GivenUp):
             while True:
                 await asyncio.sleep(CHECK_INTERVAL_S)
-                await until_answered(self._app, who, lambda: self._look_for_loss(agent))
+                try:
+                    await self._look_for_loss(agent)
+                except Unavailable as fault:
+                    self._app.liveness.waits(who, fault.service)
+                    log.warning(
+                        "index_not_seen",
+                        index=self._alias,
+                        service=fault.service,
+                        reason=fault.detail,
+                    )
+                else:
+                    self._app.liveness.waits_no_more(who)
 
     async def _look_for_loss(self, agent: Agent) -> None:
         if self._is_filled:
             state = await self._state()
             if state.is_filled or self._is_left_to_a_rebuild(state):
                 return
-            log.warning("index_lost", index=self._alias)
+            log.warning("index_not_filled", index=self._alias, name=state.name)
             self._is_filled = False
         await self.make_whole(agent)
 
@@ -169,8 +181,13 @@ class Source:
             raise IndexLost
         log.info("index_is_filled", index=self._alias, topic=self.topic)
         agent.forget()
+        looked_s = monotonic()
         async with open_topic(self._app.settings.kafka, self.topic) as reader:
             async for records in reader.pages_until(await reader.end_offsets()):
+                if monotonic() - looked_s >= CHECK_INTERVAL_S:
+                    looked_s = monotonic()
+                    if (await until_answered(self._app, agent.name, self._state)).is_filled:
+                        return
                 await self._patiently(agent, state, partial(_add, agent, records))
                 self._app.liveness.did_something(agent.name)
 

@@ -92,6 +92,7 @@ async def _rebuild(
         await generations.begin()
         facts = {"went_on": False} | await _fill_and_prove(dsn, mirror, tally, names, topic)
         facts["kept"] = await generations.switch()
+    await generations.retire_old()
     aliases = (names.entries_alias, names.accounts_alias)
     states = [await fill_state(mirror.client, alias) for alias in aliases]
     async with open_pages(dsn) as pages:

@@ -9,6 +9,7 @@ the same uuid: after a snapshot was restored over it, or an empty shard was forc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from elasticsearch import AsyncElasticsearch
@@ -32,9 +33,6 @@ class FillState(NamedTuple):
     """True while a rebuild, which made it, has not brought it up to the journal."""
 
 
-_NONE = FillState("", "", is_filled=False, is_catching_up=False)
-
-
 async def fill_state(client: AsyncElasticsearch, alias: str) -> FillState:
     """Tells whether the index behind an alias was filled from its source since it was made.
 
@@ -48,20 +46,29 @@ async def fill_state(client: AsyncElasticsearch, alias: str) -> FillState:
     """
     with guarded():
         answer = dict(await client.indices.get(index=alias, ignore_unavailable=True))
+    if not answer:
+        return FillState("", "", is_filled=False, is_catching_up=False)
+    name, index = sole_index(alias, answer)
+    uuid = index["settings"]["index"]["uuid"]
+    meta: dict[str, Any] = index["mappings"].get("_meta", {})
+    filled = meta.get(FILLED)
+    is_catching_up = bool(meta.get(REBUILT)) and not filled
+    return FillState(name, uuid, filled == uuid, is_catching_up)
+
+
+def sole_index(alias: str, answer: Mapping[str, Any]) -> tuple[str, Any]:
+    """Gives the one index, and what was told of it, behind an alias that exists.
+
+    Raises:
+        InvariantBroken: There are several.
+    """
     if len(answer) > 1:
         raise InvariantBroken(
             f"Behind the alias {alias} there are {len(answer)} indices,"
             f" {', '.join(sorted(answer))}: leave it on the one that is written to, then run"
             " `chronos rebuild elasticsearch`."
         )
-    for name, index in answer.items():
-        uuid = index["settings"]["index"]["uuid"]
-        meta: dict[str, Any] = index["mappings"].get("_meta", {})
-        filled = meta.get(FILLED)
-        return FillState(
-            name, uuid, filled == uuid, is_catching_up=bool(meta.get(REBUILT)) and not filled
-        )
-    return _NONE
+    return next(iter(answer.items()))
 
 
 async def mark_filled(client: AsyncElasticsearch, filled: FillState) -> None:
@@ -77,23 +84,23 @@ async def mark_filled(client: AsyncElasticsearch, filled: FillState) -> None:
     await _note(client, filled.name, {FILLED: filled.uuid})
 
 
-async def mark_replaced(client: AsyncElasticsearch, index: str) -> None:
-    """Takes the note away from an index that is not written to any more.
+async def mark_replaced(client: AsyncElasticsearch, name: str) -> None:
+    """Takes the note away from an index that is not written to any more, if it is there.
 
     Whoever moves the alias back to it finds it in want of filling.
 
     Args:
         client: Elasticsearch.
-        index: Its name.
+        name: Of the index.
 
     Raises:
-        Unavailable: Elasticsearch does not answer, or has no index of this name.
+        Unavailable: Elasticsearch does not answer.
     """
-    await _note(client, index, {FILLED: ""})
+    await _note(client.options(ignore_status=404), name, {FILLED: ""})
 
 
-async def _note(client: AsyncElasticsearch, index: str, meta: dict[str, str]) -> None:
+async def _note(client: AsyncElasticsearch, name: str, meta: dict[str, str]) -> None:
     with guarded():
         await client.options(request_timeout=CREATE_DEADLINE_S).indices.put_mapping(
-            index=index, meta=meta
+            index=name, meta=meta
         )

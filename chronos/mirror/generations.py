@@ -69,9 +69,13 @@ class Generations:
             actions.append({"add": {"index": new, "alias": alias, "is_write_index": True}})
             actions.append({"remove": {"index": new, "alias": next_alias(alias)}})
         await self._change(actions)
-        for name in former:
-            await mark_replaced(self._client, name)
         return former
+
+    async def retire_old(self) -> None:
+        """Takes from what was replaced the notes that it is filled; safe to repeat."""
+        for alias in self._aliases:
+            for name in await self._behind(old_alias(alias)):
+                await mark_replaced(self._client, name)
 
     async def is_catching_up(self) -> bool:
         """Tells whether a rebuild ended after it took over and before it had caught up."""
@@ -87,16 +91,19 @@ class Generations:
             await self._delete(await self._behind(next_alias(alias)))
 
     async def drop_old(self) -> list[str]:
-        """Deletes what is neither current nor next, and gives the names."""
+        """Deletes the generations that were replaced, and gives their names."""
         dropped: list[str] = []
         for alias in self._aliases:
-            current = await self._behind(alias)
-            used = current + await self._behind(next_alias(alias))
-            # Where one is current, those that lost every alias were replaced too.
-            olds = (
-                generations(self._client, alias) if current else self._behind(old_alias(alias))
-            )
-            dropped += [name for name in await olds if name not in used]
+            # From one answer: a rebuild may change them between two.
+            there = await generations(self._client, alias)
+            current = max((one.number for one in there if alias in one.aliases), default=0)
+            dropped += [
+                one.name
+                for one in there
+                if not one.aliases & {alias, next_alias(alias)}
+                # With those that lost every alias.
+                and (old_alias(alias) in one.aliases or one.number < current)
+            ]
         await self._delete(dropped)
         return dropped
 

@@ -22,11 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from elasticsearch import AsyncElasticsearch
 
-from chronos.errors import InvariantBroken
+from chronos.errors import InvariantBroken, Unavailable
+from chronos.mirror.fill_state import sole_index
 from chronos.mirror.guard import CREATE_DEADLINE_S, SearchRefused, guarded
 from chronos.wire.topics import Names
 
@@ -57,6 +58,9 @@ _WORDS = {"type": "text", "analyzer": "standard", "norms": False}
 _KEYWORD_AND_WORDS = {"type": "keyword", "fields": {"words": _WORDS}}
 # The same for an object, whatever is in it.
 _CARRIED: dict[str, Any] = {"type": "object", "enabled": False}
+
+# The name is taken, or the alias.
+_MADE_MEANWHILE = ("resource_already_exists_exception", "more than one write index")
 
 # Of what exists they cannot be changed; Elasticsearch leaves them out where they are true.
 _HOW = ("index", "doc_values")
@@ -196,13 +200,14 @@ async def create_index(
         meta: What is noted in it.
 
     Returns:
-        Its name; None when somebody made one at the same moment, so that the alias has to be
-        looked at again.
+        Its name; None when somebody made one meanwhile, so that the alias has to be looked at
+        again.
 
     Raises:
-        Unavailable: Elasticsearch does not answer, or the alias has an index already.
+        Unavailable: Elasticsearch does not answer.
     """
-    name = index_name(alias, await _newest(client, alias) + 1)
+    there = await generations(client, alias)
+    name = index_name(alias, max((index.number for index in there), default=0) + 1)
     try:
         with guarded():
             await client.options(request_timeout=CREATE_DEADLINE_S).indices.create(
@@ -211,26 +216,40 @@ async def create_index(
                 settings={"index": {**(settings or {})}},
                 mappings={"_meta": {**(meta or {})}},
             )
-    except SearchRefused as refusal:
-        if "resource_already_exists_exception" not in str(refusal):
+    except (SearchRefused, Unavailable) as refusal:
+        if not any(sign in str(refusal) for sign in _MADE_MEANWHILE):
             raise
         return None
     return name
 
 
-async def generations(client: AsyncElasticsearch, alias: str) -> list[str]:
-    """Gives the names of every index that was made for an alias and is there."""
+class Generation(NamedTuple):
+    """One index that was made for an alias and is there."""
+
+    name: str
+    number: int
+    aliases: frozenset[str]
+
+
+async def generations(client: AsyncElasticsearch, alias: str) -> list[Generation]:
+    """Lists every index that was made for an alias and is there, as of one moment."""
     with guarded():
-        found = await client.indices.get(
+        answer = await client.indices.get(
             index=f"{alias}-v*", filter_path=["*.aliases"], expand_wildcards="all"
         )
-    return sorted(dict(found))
+    head = index_name(alias, 0)[:-1]
+    return [
+        Generation(name, int(name.removeprefix(head)), frozenset(index["aliases"]))
+        for name, index in sorted(dict(answer).items())
+        # What an operator put beside them by hand is not ours.
+        if name.removeprefix(head).isdigit()
+    ]
 
 
 async def delete_indices(client: AsyncElasticsearch, names: Names) -> None:
     """Deletes everything that `ensure_indices` and rebuilds made for these names."""
     for alias in (names.entries_alias, names.accounts_alias):
-        found = await generations(client, alias)
+        found = [generation.name for generation in await generations(client, alias)]
         with guarded():
             if found:
                 await client.options(request_timeout=CREATE_DEADLINE_S).indices.delete(
@@ -257,12 +276,6 @@ async def _put_template(client: AsyncElasticsearch, plan: _Plan) -> None:
         )
 
 
-async def _newest(client: AsyncElasticsearch, alias: str) -> int:
-    head = index_name(alias, 0)[:-1]
-    numbers = [name.removeprefix(head) for name in await generations(client, alias)]
-    return max((int(number) for number in numbers if number.isdigit()), default=0)
-
-
 async def _alias_exists(client: AsyncElasticsearch, alias: str) -> bool:
     with guarded():
         return bool(await client.indices.exists_alias(name=alias))
@@ -273,7 +286,7 @@ async def _add_new_fields(client: AsyncElasticsearch, plan: _Plan) -> None:
         with guarded():
             client = client.options(request_timeout=CREATE_DEADLINE_S)
             known = await client.indices.get_mapping(index=plan.alias)
-            (index,) = known.values()
+            _, index = sole_index(plan.alias, dict(known))
             await client.indices.put_mapping(
                 index=plan.alias,
                 write_index_only=True,

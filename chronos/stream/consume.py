@@ -200,15 +200,22 @@ async def until_answered(app: ChronosApp, who: str, work: Callable[[], Awaitable
             STORE_AWAITED.labels(who, fault.service).set(1)
             app.liveness.waits(who, fault.service)
             _log.warning("store_awaited", agent=who, service=fault.service, reason=fault.detail)
+        except ChronosError:
+            _note_answers(app, who, awaited)
+            raise
         else:
-            for service in awaited:
-                STORE_AWAITED.labels(who, service).set(0)
-            app.liveness.waits_no_more(who)
+            _note_answers(app, who, awaited)
             return result
         await app.sleep(pause_s)
         if app.should_stop:
             raise GivenUp(f"{who} stops while a store is away.")
         pause_s = min(pause_s * 2, PAUSE_MAX_S)
+
+
+def _note_answers(app: ChronosApp, who: str, services: Iterable[str]) -> None:
+    for service in services:
+        STORE_AWAITED.labels(who, service).set(0)
+    app.liveness.waits_no_more(who)
 
 
 def _traced(app: ChronosApp, records: Sequence[Record], how: Consumption[T]) -> working:

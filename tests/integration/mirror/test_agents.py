@@ -177,6 +177,7 @@ async def test_in_place_of_a_lost_index_no_older_one_is_taken(
         await eventually(lambda: mirrored(search, bank))
         await rebuild.begin()
         before = await rebuild.switch()
+        await rebuild.retire_old()
         for alias in (names.entries_alias, names.accounts_alias):
             await mark_filled(search.client, await fill_state(search.client, alias))
         bank.pay("alice")
@@ -206,6 +207,7 @@ async def test_behind_a_closed_index_the_worker_waits_until_it_is_opened(
     async with working(settings) as app:
         await eventually(lambda: mirrored(search, bank))
         await search.client.indices.close(index=names.entries_alias)
+        assert await is_filled(search, names.entries_alias)
         bank.pay("alice")
         await publish(producer, settings, bank, start=2)
         await eventually(lambda: waits(app))

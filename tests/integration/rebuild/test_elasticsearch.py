@@ -80,11 +80,16 @@ async def test_the_old_indices_are_kept_until_they_are_dropped(estate):
 
     facts = await rebuilt(estate)
     kept = await behind(estate, old_alias(names.entries_alias))
+    is_kept_filled = (await fill_state(estate.elasticsearch.client, kept[0])).is_filled
+    foreign = f"{names.entries_alias}-v1-restored"
+    await estate.elasticsearch.client.indices.create(index=foreign)
     dropped = await drop_old_indices(estate.targets.elasticsearch_url, names)
 
     assert before == kept == [f"{names.entries_alias}-v1"]
+    assert not is_kept_filled
     assert await behind(estate, names.entries_alias) == [f"{names.entries_alias}-v2"]
     assert dropped == facts["kept"]
+    await estate.elasticsearch.client.indices.delete(index=foreign)
     assert await behind(estate, old_alias(names.entries_alias)) == []
     assert (await estate.reconciled()).is_clean
 

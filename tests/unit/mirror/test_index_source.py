@@ -8,10 +8,12 @@ import contextlib
 import pytest
 
 from agents import index_source
-from agents.index_source import Source
+from agents.index_source import CATCHING_UP_MAX_S, Source
 from chronos.errors import Unavailable
 from chronos.mirror.fill_state import FillState
 from chronos.stream.liveness import Liveness
+from chronos.telemetry.metrics import REGISTRY
+from tests import waiting
 
 
 class FakeMirror:
@@ -187,6 +189,13 @@ async def test_a_page_that_was_not_taken_is_tried_again_and_not_the_whole_topic(
     assert mirror.story.count("begins first") == 1
     assert mirror.story.count("begins broken") == 4
     assert mirror.story[-4:] == ["begins last", "ends last", "marked", "looked"]
+    assert awaited() == 0
+
+
+def awaited():
+    return REGISTRY.get_sample_value(
+        "chronos_stream_store_awaited", {"agent": "fake", "service": "elasticsearch"}
+    )
 
 
 async def test_an_index_lost_between_two_pages_is_filled_from_the_first_page(scene):
@@ -195,16 +204,39 @@ async def test_an_index_lost_between_two_pages_is_filled_from_the_first_page(sce
     agent.failures = 1
 
     def lose():
-        mirror.uuid = ""
+        # It is away first, then it is back and empty.
+        mirror.uuid = "" if not agent.failures else mirror.uuid
 
+    agent.failures = 2
     agent.on_failure = lose
     await source.make_whole(agent)
 
     assert mirror.story == [
         "looked", "forgot", "begins first", "ends first", "begins broken", "fails",
-        "looked", "forgot", "begins first", "ends first", "begins broken", "ends broken",
-        "marked", "looked",
+        "begins broken", "fails", "looked", "forgot", "begins first", "ends first",
+        "begins broken", "ends broken", "marked", "looked",
     ]  # fmt: skip
+    # What it waited for before the loss is not waited for any more.
+    assert awaited() == 0
+    assert source._app.liveness.waiting_for == ()
+
+
+async def test_what_another_has_filled_meanwhile_is_not_filled_to_the_end(scene, monkeypatch):
+    source, agent, mirror = scene
+    monkeypatch.setattr(index_source, "CHECK_INTERVAL_S", 0.0)
+    mirror.topic += [["first"], ["second"]]
+    told = []
+
+    async def ask(*of):
+        told.append(of)
+        # First whether there is anything to do, then before each page.
+        mirror.is_filled = len(told) >= 3
+        return await mirror.ask(*of)
+
+    monkeypatch.setattr(index_source, "fill_state", ask)
+    await source.make_whole(agent)
+
+    assert mirror.story == ["looked", "forgot", "begins first", "ends first", "looked"]
 
 
 @pytest.fixture
@@ -218,13 +250,20 @@ async def watched(scene, monkeypatch):
     source._watching.cancel()
 
 
+async def until_told(mirror, story):
+    for _ in range(1_000):
+        if len(mirror.story) >= len(story):
+            break
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.02)
+    assert mirror.story == story
+
+
 @pytest.mark.parametrize("uuid", ["", "second"])
 async def test_an_index_lost_under_an_idle_worker_is_filled_again(watched, uuid):
     watched.uuid, watched.is_filled = uuid, False
 
-    await asyncio.sleep(0.1)
-
-    assert watched.story == ["looked", "forgot", "marked", "looked"]
+    await until_told(watched, ["looked", "forgot", "marked", "looked"])
 
 
 async def test_an_index_that_another_filled_or_fills_is_left_alone(watched):
@@ -237,29 +276,27 @@ async def test_an_index_that_another_filled_or_fills_is_left_alone(watched):
 
 
 async def test_an_index_that_a_dead_rebuild_left_is_filled(watched, monkeypatch):
-    monkeypatch.setattr(index_source, "CATCHING_UP_MAX_S", 0.05)
+    now_s = [1_000.0]
+    monkeypatch.setattr(index_source, "monotonic", lambda: now_s[0])
     watched.uuid, watched.is_filled, watched.is_catching_up = "of a rebuild", False, True
+    await asyncio.sleep(0.02)
+    now_s[0] += CATCHING_UP_MAX_S - 1
     await asyncio.sleep(0.02)
     assert watched.story == []
 
-    await asyncio.sleep(0.15)
+    now_s[0] += 2
 
-    assert watched.story == ["looked", "forgot", "marked", "looked"]
+    await until_told(watched, ["looked", "forgot", "marked", "looked"])
 
 
-async def test_while_the_index_cannot_be_looked_at_the_worker_says_that_it_waits(scene):
-    source, agent, mirror = scene
-    mirror.is_filled = True
-    await source.make_whole(agent)
-    with pytest.MonkeyPatch.context() as faster:
-        faster.setattr(index_source, "CHECK_INTERVAL_S", 0.001)
-        mirror.failures_to_tell = 1_000_000
-        source.watch(agent)
-        await asyncio.sleep(0.05)
-        waits_for = source._app.liveness.waiting_for
-        mirror.failures_to_tell = 0
-        await asyncio.sleep(0.05)
-        source._watching.cancel()
+async def test_while_the_index_cannot_be_looked_at_the_worker_says_so(scene, watched):
+    liveness = scene[0]._app.liveness
+    watched.failures_to_tell = 1_000_000
+    await waiting.until(lambda: waits_for(liveness, "elasticsearch"), str, within_s=30)
 
-    assert waits_for == ("elasticsearch",)
-    assert source._app.liveness.waiting_for == ()
+    watched.failures_to_tell = 0
+    await waiting.until(lambda: waits_for(liveness), str, within_s=30)
+
+
+async def waits_for(liveness, *services):
+    return liveness.waiting_for == services
