@@ -13,7 +13,7 @@ from chronos.mirror import redis as redis_mirror
 from chronos.mirror.accounts import AccountIndex
 from chronos.mirror.elasticsearch import ElasticsearchMirror
 from chronos.mirror.entries import EntryIndex
-from chronos.mirror.indices import delete_indices
+from chronos.mirror.indices import delete_indices, ensure_indices
 from chronos.mirror.marker import FilledMark
 from chronos.mirror.redis import RedisMirror
 from chronos.settings import Settings
@@ -25,7 +25,8 @@ from chronos.wire.headers import encode_headers
 from chronos.wire.topics import Names
 from tests.integration.mirror.values import Bank, balance, rich_balance
 from tests.simulation.kafka import FakeKafka
-from tests.simulation.sinks import FakeElasticsearch, FakeRedis
+from tests.simulation.search import FakeElasticsearch
+from tests.simulation.sinks import FakeRedis
 from tests.simulation.world import World
 
 PARTITIONS = 4
@@ -81,7 +82,7 @@ async def real_search(servers, names):
 @pytest.fixture
 async def simulated_search(world, names):
     search = FakeElasticsearch(world)
-    await search.ensure_indices(names.accounts_alias, names.entries_alias)
+    await ensure_indices(search, names)
     return AccountIndex(search, names.accounts_alias), EntryIndex(search, names.entries_alias)
 
 

@@ -50,7 +50,7 @@ def behind(cluster: Cluster, watch: Watch) -> str:
         if copy != heads:
             wrong = sorted(n for n in heads if copy.get(n) != heads[n])
             return f"{name} differs in {wrong}"
-    entries = cluster.search.documents.get(cluster.names.entries_alias, {})
+    entries = cluster.search.documents(cluster.names.entries_alias)
     if set(entries) != {row.event_id for row in postgres.tables.every_event()}:
         return "the entries in Elasticsearch are not the events"
     return ""
@@ -171,7 +171,7 @@ def _changelog(cluster: Cluster) -> dict[str, Numbers]:
 
 
 def _documents(cluster: Cluster) -> dict[str, Numbers]:
-    found = cluster.search.documents.get(cluster.names.accounts_alias, {})
+    found = cluster.search.documents(cluster.names.accounts_alias)
     return {
         name: (source["version"], source["booked"], source["held"], source["hash"])
         for name, (_, source) in found.items()

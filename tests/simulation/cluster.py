@@ -21,7 +21,7 @@ from chronos.ledger.service import Ledger
 from chronos.mirror.accounts import AccountIndex
 from chronos.mirror.entries import EntryIndex
 from chronos.mirror.follower import RedisFollower
-from chronos.mirror.guard import guarded
+from chronos.mirror.indices import ensure_indices
 from chronos.mirror.marker import FilledMark
 from chronos.mirror.redis import RedisMirror
 from chronos.settings import Settings
@@ -38,7 +38,8 @@ from tests.simulation.faust_table import Disk, SimTable
 from tests.simulation.kafka import FakeKafka
 from tests.simulation.loop import Process
 from tests.simulation.postgres import FakePostgres
-from tests.simulation.sinks import FakeElasticsearch, FakeRedis
+from tests.simulation.search import FakeElasticsearch
+from tests.simulation.sinks import FakeRedis
 from tests.simulation.world import Network, SeededIds, SimClock, World
 
 PARTITIONS = 4
@@ -247,15 +248,11 @@ class Cluster:
     def _mirror(self, app: SimApp, clock: SimClock) -> None:
         search: Any = self.search
 
-        async def ensure_indices() -> None:
-            with guarded():
-                await search.ensure_indices(app.names.entries_alias, app.names.accounts_alias)
-
         target = SimpleNamespace(
             client=search,
             entries=EntryIndex(search, app.names.entries_alias),
             accounts=AccountIndex(search, app.names.accounts_alias),
-            ensure_indices=ensure_indices,
+            ensure_indices=lambda: ensure_indices(search, app.names),
         )
         mirror.register(app, target, journal=_journal(app), clock=clock)  # type: ignore[arg-type]
 

@@ -16,7 +16,7 @@ from agents.balances import BalancesAgent
 from agents.index_source import Source
 from agents.relay import Relay
 from chronos.errors import Unavailable
-from chronos.mirror import accounts
+from chronos.mirror import accounts, indices
 from chronos.mirror import redis as redis_mirror
 from chronos.mirror.entries import Entry
 from chronos.mirror.entry_gaps import EntryGaps
@@ -214,6 +214,28 @@ def asks_not_which_index_it_filled(stack: ExitStack) -> None:
     _patch(stack, index_source, "mark_filled", mark_any)
 
 
+def takes_an_older_index_back(stack: ExitStack) -> None:
+    """Where there is no current index, the newest that is there becomes it."""
+    right = indices.create_index
+
+    async def create(client: Any, alias: str, **how: Any) -> str | None:
+        there = await indices.generations(client, alias)
+        if not there:
+            return await right(client, alias, **how)
+        newest = max(there, key=lambda one: one.number).name
+        await client.indices.update_aliases(
+            actions=[{"add": {"index": newest, "alias": alias}}]
+        )
+        return newest
+
+    _patch(stack, indices, "create_index", create)
+
+
+def waits_for_a_dead_rebuild(stack: ExitStack) -> None:
+    """What a rebuild put there is left to it for ever."""
+    _patch(stack, Source, "_is_left_to_a_rebuild", lambda _, state: state.is_catching_up)
+
+
 EVERY: tuple[Planting, ...] = (
     marks_before_the_ack,
     polls_by_position,
@@ -228,6 +250,8 @@ EVERY: tuple[Planting, ...] = (
     marks_redis_after_a_loss,
     looks_for_no_loss,
     asks_not_which_index_it_filled,
+    takes_an_older_index_back,
+    waits_for_a_dead_rebuild,
 )
 
 

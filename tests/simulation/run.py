@@ -34,7 +34,8 @@ from tests.simulation.faust_table import WriteBatch
 from tests.simulation.kafka import FakeKafka
 from tests.simulation.loop import SimLoop, Stuck
 from tests.simulation.postgres import FakePostgres
-from tests.simulation.sinks import FakeElasticsearch, FakeRedis
+from tests.simulation.search import FakeElasticsearch
+from tests.simulation.sinks import FakeRedis
 from tests.simulation.tellers import History, Teller
 from tests.simulation.trouble import Trouble
 from tests.simulation.watch import Watch
@@ -143,6 +144,7 @@ def _cluster(world: World, stack: ExitStack) -> Cluster:
         (relay, "check", is_safe),
         (topic_end, "open_topic", kafka.reader),
         (index_source, "open_topic", kafka.reader),
+        (index_source, "CATCHING_UP_MAX_S", 2.0),
         (tables.balances, "rocksdict", SimpleNamespace(WriteBatch=WriteBatch)),
         (tables.balances, "PAGE_BALANCES_MAX", 2),
         # Few documents in two lanes of several requests, as thousands are in life.

@@ -17,7 +17,7 @@ from tests.simulation.run import simulate, simulate_many
 
 SEEDS = range(1, 201)
 SEEDS_REPEATED = range(7, 13)
-TRIED_MAX = 120
+TRIED_MAX = 200
 JOBS_MAX = 4
 PROGRAMMING = re.compile(r"failed: (Type|Attribute|Name)Error")
 RARE = (

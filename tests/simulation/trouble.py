@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
+from chronos.errors import Unavailable
+from chronos.mirror.generations import Generations
 from chronos.mirror.marker import FILLING
 from chronos.store.pool import LOOKUPS_ONLY
 from tests.simulation.cluster import Cluster, Slot, picked
@@ -18,6 +21,7 @@ _WAIT_S = 0.002
 _WAITS_MAX = 1_500
 _MOMENT_MAX_S = 0.01
 _REMADE = 0.5
+_SWITCHED = 0.8
 
 
 class Trouble:
@@ -89,6 +93,7 @@ class Trouble:
             "redis flushed": self._redis_flushed,
             "elasticsearch away": self._search_away,
             "indices lost": self._indices_lost,
+            "a rebuild killed": self._rebuild_killed,
         }
 
     def _slot(self, role: str) -> Slot | None:
@@ -225,6 +230,14 @@ class Trouble:
             if self._chance.random() < _REMADE:
                 search.make(*lost)
             await self._until(lambda: search.has(*lost))
+
+    async def _rebuild_killed(self) -> None:
+        """A rebuild ends before its indices hold anything, before or after they took over."""
+        generations = Generations(self._cluster.search, self._cluster.names)  # type: ignore[arg-type]
+        with contextlib.suppress(Unavailable):
+            await generations.begin()
+            if self._chance.random() < _SWITCHED:
+                await generations.switch()
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         """Waits for something, for a while, and then a moment longer."""
