@@ -105,9 +105,10 @@ class Source:
             await self._mirror.ensure_indices()
             # Again when it was lost meanwhile.
             while not (state := await self._state()).is_filled:
-                with contextlib.suppress(IndexLost):
+                try:
                     await self._fill(agent, state)
-                await self._mirror.ensure_indices()
+                except IndexLost:
+                    await self._mirror.ensure_indices()
             self._is_filled = True
 
     def watch(self, agent: Agent) -> None:

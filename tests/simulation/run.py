@@ -42,7 +42,7 @@ from tests.simulation.watch import Watch
 from tests.simulation.world import Trace, World
 
 TELLERS = 4
-COMMANDS_EACH = 13
+COMMANDS_EACH = 10
 WORK_S = 300.0
 HEAL_S = 60.0
 _LOOK_S = 0.25
