@@ -87,12 +87,12 @@ async def _rebuild(
     dsn: str, mirror: ElasticsearchMirror, tally: Tally, names: Names, topic: Topic | None
 ) -> dict[str, object]:
     generations = Generations(mirror.client, names)
-    facts: dict[str, object] = {"went_on": True, "kept": []}
+    facts: dict[str, object] = {"went_on": True}
     if not await generations.is_catching_up():
-        await generations.begin()
-        facts = {"went_on": False} | await _fill_and_prove(dsn, mirror, tally, names, topic)
-        facts["kept"] = await generations.switch()
-    await generations.retire_old()
+        facts = {"went_on": await generations.begin()}
+        facts |= await _fill_and_prove(dsn, mirror, tally, names, topic)
+        await generations.switch()
+    facts["kept"] = await generations.retire_old()
     aliases = (names.entries_alias, names.accounts_alias)
     states = [await fill_state(mirror.client, alias) for alias in aliases]
     async with open_pages(dsn) as pages:

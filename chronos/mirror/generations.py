@@ -38,10 +38,16 @@ class Generations:
         self._aliases = (names.entries_alias, names.accounts_alias)
         self._names = names
 
-    async def begin(self) -> None:
-        """Makes a next generation of each index, or goes on with the one that is there."""
+    async def begin(self) -> bool:
+        """Makes a next generation of each index, or goes on with the one that is there.
+
+        Returns:
+            True when one was there.
+        """
         await put_templates(self._client, self._names)
+        goes_on = False
         for alias in self._aliases:
+            goes_on |= bool(await self._behind(next_alias(alias)))
             while not await self._behind(next_alias(alias)):
                 await create_index(
                     self._client,
@@ -50,6 +56,7 @@ class Generations:
                     settings={"refresh_interval": "-1"},
                     meta={REBUILT: True},
                 )
+        return goes_on
 
     async def switch(self) -> list[str]:
         """Has the next generations take over, both in one step.
@@ -71,11 +78,18 @@ class Generations:
         await self._change(actions)
         return former
 
-    async def retire_old(self) -> None:
-        """Takes from what was replaced the notes that it is filled; safe to repeat."""
+    async def retire_old(self) -> list[str]:
+        """Takes from what was replaced the notes that it is filled; safe to repeat.
+
+        Returns:
+            Everything that was replaced and is kept.
+        """
+        kept: list[str] = []
         for alias in self._aliases:
-            for name in await self._behind(old_alias(alias)):
-                await mark_replaced(self._client, name)
+            kept += await self._behind(old_alias(alias))
+        for name in kept:
+            await mark_replaced(self._client, name)
+        return kept
 
     async def is_catching_up(self) -> bool:
         """Tells whether a rebuild ended after it took over and before it had caught up."""
