@@ -35,8 +35,8 @@ def command(wait_s: float, data: Path | None, *, no_wait: bool, as_json: bool) -
         if not report.is_clean and not no_wait:
             print(
                 f"  A copy that is behind is waited for, {wait_s:g} s at most: `chronos top` "
-                "shows who is, `--wait SECONDS` waits longer. `chronos dead-letters list` names "
-                "records that are not ours."
+                "shows who is, `--wait SECONDS` waits longer. `chronos dead-letters list` "
+                "names records that are not ours."
             )
         return report.exit_code
 
