@@ -58,25 +58,18 @@ class Generations:
                 )
         return goes_on
 
-    async def switch(self) -> list[str]:
-        """Has the next generations take over, both in one step.
-
-        Returns:
-            The indices that were current; they are kept.
-        """
+    async def switch(self) -> None:
+        """Has the next generations take over, both in one step; those before are kept."""
         actions: list[dict[str, Any]] = []
-        former: list[str] = []
         for alias in self._aliases:
             (new,) = await self._behind(next_alias(alias))
             await self._set_refresh(new, REFRESH_INTERVAL)
             olds = [name for name in await self._behind(alias) if name != new]
-            former += olds
             actions += [{"remove": {"index": name, "alias": alias}} for name in olds]
             actions += [{"add": {"index": name, "alias": old_alias(alias)}} for name in olds]
             actions.append({"add": {"index": new, "alias": alias, "is_write_index": True}})
             actions.append({"remove": {"index": new, "alias": next_alias(alias)}})
         await self._change(actions)
-        return former
 
     async def retire_old(self) -> list[str]:
         """Takes from what was replaced the notes that it is filled; safe to repeat.
